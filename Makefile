@@ -52,8 +52,9 @@ chaos: ## kill, pause, wipe and corrupt a real cluster under load (CHAOS_ARGS=-c
 
 check: build vet fmt-check arch gen-check test ## everything that has to be clean before a commit, but the slow linters
 
+# Runs in other worktrees are waited for.
 lint: fmt-check vet ## gofmt, go vet and golangci-lint
-	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --allow-serial-runners ./...
 
 vet:
 	go vet ./...
@@ -68,7 +69,8 @@ fmt-check:
 
 gen: ## rewrite the generated files and tighten the size ratchet
 	go test ./conf -run '^TestGenerated$$' -count=1 -update
-	go test ./fe/stmt -run '^TestReference$$' -count=1 -update
+	go test ./fe/stmt/all -run '^TestReference$$' -count=1 -update
+	go test ./sql/errno -run '^TestReference$$' -count=1 -update
 	go test ./tests/arch -run '^TestSizes$$' -count=1 -update
 
 PROTOC_GEN_GO = google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
@@ -81,7 +83,8 @@ proto: ## generate Go from the .proto files; needs protoc
 
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
-	go test ./fe/stmt -run '^TestReference$$' -count=1
+	go test ./fe/stmt/all -run '^TestReference$$' -count=1
+	go test ./sql/errno -run '^TestReference$$' -count=1
 
 powercut: ## cut the power of the store's file system 20 times under parallel writers (needs root)
 	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet

@@ -115,8 +115,20 @@ func (n *node) state(f *catalog.FE, st group.Status, joined, voter bool) string 
 		return fmt.Sprintf("learner: catches up, %d log entries behind", st.Behind)
 	case st.Alive && st.Starting:
 		return "starts: it takes no MySQL clients yet"
+	case st.Clock != 0:
+		return clockApart(st.Clock)
 	}
 	return ""
+}
+
+// clockApart says what a clock that is ahead of that of the leading FE, or behind it, means.
+func clockApart(ahead time.Duration) string {
+	where := "ahead of"
+	if ahead < 0 {
+		where = "behind"
+	}
+	return fmt.Sprintf("its clock is %v %s that of the leading frontend: set it (NTP), NOW() and the times shown differ with the frontend that is asked",
+		ahead.Abs().Round(time.Second), where)
 }
 
 // httpAddress is where the status pages are.

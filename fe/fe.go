@@ -30,7 +30,7 @@ import (
 	"stele/fe/rpc"
 	"stele/fe/server"
 	"stele/fe/session"
-	"stele/fe/stmt"
+	"stele/fe/stmt/all"
 	"stele/fe/tabletctl"
 	"stele/fe/txn"
 	"stele/fe/userlock"
@@ -159,7 +159,7 @@ func (n *node) openSessions() error {
 	}
 	scanner := dist.New(n.clients, n.cluster, n.meta.Current, derived(n.live, scanSettings), n.reportBad, n.log)
 	scanner.OnQueryNodes(n.queryNodes)
-	router, err := stmt.NewRouter()
+	router, err := all.NewRouter()
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/proto/fepb"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -145,7 +146,7 @@ func (n *node) kill(ctx context.Context, _ server.ConnInfo, id uint64, queryOnly
 	if n.killHere(id, queryOnly) {
 		return nil
 	}
-	unknown := sqltypes.Errorf(1094, "HY000", "Unknown thread id: %d", id)
+	unknown := sqltypes.Errorf(errno.NoSuchThread, "Unknown thread id: %d", id)
 	for fe := range n.meta.Current().FEs() {
 		if fe.Name == n.name || fe.RPCPort == 0 || server.ConnNode(id) != serverID(fe) {
 			continue

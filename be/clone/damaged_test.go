@@ -8,6 +8,7 @@ import (
 
 	"stele/be/clone"
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -46,7 +47,7 @@ func TestDamagedChangeSet(t *testing.T) {
 	for i := range versions {
 		b := vec.NewBuilder([]types.ColumnType{schema.Columns[0].Type, schema.Columns[1].Type}, 1)
 		b.AppendValues(vec.Int(int64(i%7)), vec.Int(int64(i)))
-		payload, err := tablet.EncodeWrite(&schema, []types.RowOp{types.OpPut}, b.Finish())
+		payload, err := wire.Encode(&schema, []types.RowOp{types.OpPut}, b.Finish())
 		if err != nil {
 			t.Fatal(err)
 		}

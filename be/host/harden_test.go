@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -55,7 +56,7 @@ func TestHarden(t *testing.T) {
 		for i := range types.TabletID(2) {
 			tb, _ := h.Tablet(i)
 			v := tb.Version() + 1
-			payload, err := tablet.EncodeWrite(&schema, []types.RowOp{types.OpPut}, &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{int64(v)}}}})
+			payload, err := wire.Encode(&schema, []types.RowOp{types.OpPut}, &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{int64(v)}}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,11 +7,13 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"stele/be/tablet"
@@ -57,16 +59,15 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 // OpenKnown opens the disks if any of them says which cluster this BE belongs to; a BE whose disks are all blank
 // stays closed until Join.
 func (h *Host) OpenKnown() error {
-	id, err := h.readIdentity()
-	if err != nil || id.Cluster == "" {
-		return err
+	if id := h.readIdentity(); id.Cluster != "" {
+		return h.open(id)
 	}
-	return h.open(id)
+	return nil
 }
 
 // readIdentity reads the identity files of all roots. When they do not agree nobody can say here which are foreign: it
 // is as if there were none, and the first heartbeat decides.
-func (h *Host) readIdentity() (Identity, error) {
+func (h *Host) readIdentity() Identity {
 	var found Identity
 	for _, r := range h.roots {
 		id, err := readIdentity(r.Path)
@@ -81,11 +82,11 @@ func (h *Host) readIdentity() (Identity, error) {
 			h.log.Warn("storage roots belong to different clusters or bes: this be waits for the frontend that knows it, and then "+
 				"opens only the roots that are its own", "path", r.Path, "its_cluster", id.Cluster, "its_be", id.BE,
 				"other_cluster", found.Cluster, "other_be", found.BE)
-			return Identity{}, nil
+			return Identity{}
 		}
 		found = id
 	}
-	return found, nil
+	return found
 }
 
 // Identity returns who this BE is; the zero value before it has joined.
@@ -173,8 +174,13 @@ type ForeignError struct {
 }
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("storage root %s belongs to cluster %s as be %d, this is be %d of cluster %s: it is left alone. Take it out of "+
-		"storage_root_path or, if nobody needs what is on it, empty it by hand", e.Path, e.Owner.Cluster, e.Owner.BE, e.Mine.BE, e.Mine.Cluster)
+	whose := fmt.Sprintf("storage root %s belongs to cluster %s as be %d, this is be %d of cluster %s: it is left alone. ",
+		e.Path, e.Owner.Cluster, e.Owner.BE, e.Mine.BE, e.Mine.Cluster)
+	if e.Owner.Cluster != e.Mine.Cluster {
+		return whose + "Take it out of storage_root_path or, if nobody needs what is on it, empty it by hand"
+	}
+	return whose + fmt.Sprintf("Its replicas are missing on be %d: put the disk back there (SHOW BACKENDS names its host) and start both bes again. "+
+		"Empty it by hand only if be %[1]d was dropped, or if all replicas of the cluster are complete without it (ADMIN SHOW REPLICA STATUS)", e.Owner.BE)
 }
 
 // foreign refuses a root that says it belongs to somebody else, or does not say it legibly.
@@ -318,21 +324,51 @@ func (h *Host) DiskState(id types.DiskID) types.DiskState {
 
 // Place picks the disk for a new replica: ONLINE, of the wanted medium if there is one, writable, with the fewest replicas.
 func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
-	var best *tablet.Store
-	bestMatch, bestCount := false, 0
-	for _, d := range h.Disks() {
-		if d.Store == nil || d.Store.Usage().ReadOnly || h.DiskState(d.Store.ID()) != types.DiskOnline {
-			continue
-		}
-		match, count := d.Root.Medium == medium, d.Store.TabletCount()
-		if best == nil || match && !bestMatch || match == bestMatch && count < bestCount {
-			best, bestMatch, bestCount = d.Store, match, count
-		}
+	places, err := h.PlaceAll(medium, 1)
+	if err != nil {
+		return nil, err
 	}
-	if best == nil {
+	return places[0], nil
+}
+
+// PlaceAll is Place for each of n replicas, as if those before it were made already.
+func (h *Host) PlaceAll(medium types.Medium, n int) ([]*tablet.Store, error) {
+	counts := h.placeable(medium)
+	if len(counts) == 0 {
 		return nil, fmt.Errorf("no writable disk that takes new replicas on this be: %w", tablet.ErrReadOnly)
 	}
-	return best, nil
+	places := make([]*tablet.Store, n)
+	for i := range places {
+		least := slices.MinFunc(counts, func(a, b diskCount) int { return cmp.Compare(a.replicas, b.replicas) })
+		at := slices.Index(counts, least)
+		counts[at].replicas++
+		places[i] = least.store
+	}
+	return places, nil
+}
+
+// diskCount is how many replicas a disk has.
+type diskCount struct {
+	store    *tablet.Store
+	replicas int
+}
+
+// placeable returns the disks that take new replicas: those of the wanted medium, or all if there is none.
+func (h *Host) placeable(medium types.Medium) (counts []diskCount) {
+	var others []diskCount
+	for _, d := range h.Disks() {
+		switch {
+		case d.Store == nil || d.Store.Usage().ReadOnly || h.DiskState(d.Store.ID()) != types.DiskOnline:
+		case d.Root.Medium == medium:
+			counts = append(counts, diskCount{d.Store, d.Store.TabletCount()})
+		default:
+			others = append(others, diskCount{d.Store, d.Store.TabletCount()})
+		}
+	}
+	if len(counts) == 0 {
+		return others
+	}
+	return counts
 }
 
 // Close closes every store.

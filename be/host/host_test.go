@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -125,6 +126,9 @@ func TestDisksOfAnotherBE(t *testing.T) {
 			if (disk.Store != nil) != mine || !mine && (!errors.As(disk.Err, &refusal) || refusal.Owner.BE != 3-be) {
 				t.Errorf("be %d, disk %s: open %v, %v", be, disk.Root.Path, disk.Store != nil, disk.Err)
 			}
+			if remedy := fmt.Sprintf("missing on be %d: put the disk back there", 3-be); !mine && !strings.Contains(disk.Err.Error(), remedy) {
+				t.Errorf("be %d does not say what to do: %v", be, disk.Err)
+			}
 		}
 		closed(t, h)
 	}
@@ -233,5 +237,34 @@ func TestDiskOfARunningBE(t *testing.T) {
 	closed(t, first)
 	if err := second.OpenKnown(); err != nil || second.Disks()[0].Store == nil || second.Disks()[1].Store == nil {
 		t.Fatalf("with nobody there any more: %v", err)
+	}
+}
+
+// TestPlacesSpread: replicas that are placed together go where those before them leave the fewest, to disks of the wanted medium only as
+// long as there is one.
+func TestPlacesSpread(t *testing.T) {
+	roots := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	h := newHost(t, roots...)
+	if err := h.Join("one", 1); err != nil {
+		t.Fatal(err)
+	}
+	ssd := types.Medium(1) - h.Disks()[0].Root.Medium
+	spread := func(medium types.Medium, n int) map[*tablet.Store]int {
+		places, err := h.PlaceAll(medium, n)
+		if err != nil || len(places) != n {
+			t.Fatalf("%d places of %d, %v", len(places), n, err)
+		}
+		counts := map[*tablet.Store]int{}
+		for _, p := range places {
+			counts[p]++
+		}
+		return counts
+	}
+	if counts := spread(ssd, 7); len(counts) != 3 || counts[h.Disks()[0].Store] != 3 {
+		t.Errorf("7 replicas on 3 disks of another medium: %v", counts)
+	}
+	h.Disks()[1].Root.Medium = ssd
+	if counts := spread(ssd, 4); counts[h.Disks()[1].Store] != 4 {
+		t.Errorf("4 replicas with one disk of the medium: %v", counts)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stele/be/tablet"
+	"stele/be/tablet/sought"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	"stele/sql/physical"
@@ -14,7 +15,7 @@ import (
 
 // early is what a fragment tells its scans, so that they read less; the operators do their work on what they return all the same.
 type early struct {
-	prune  []tablet.Predicate
+	prune  []sought.Predicate
 	filter *tablet.Filter
 	first  *tablet.First
 }

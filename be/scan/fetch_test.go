@@ -12,6 +12,7 @@ import (
 	"stele/be/peer"
 	"stele/be/scan"
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/be/write"
 	"stele/meta/rpc"
 	"stele/meta/types"
@@ -58,7 +59,7 @@ func newScanner(t *testing.T) (*scan.Scanner, *host.Host, *bepb.ScanRequest) {
 			b.Cols[0].I64[i], b.Cols[1].I64[i] = int64(3*i)+int64(id), int64(i)
 		}
 		schema := fetchSchema()
-		payload, err := tablet.EncodeWrite(&schema, make([]types.RowOp, perTablet), b)
+		payload, err := wire.Encode(&schema, make([]types.RowOp, perTablet), b)
 		if err == nil {
 			err = tb.PreparePart(context.Background(), 9, 0, payload)
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"stele/be/tablet"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/collation"
 	"stele/sql/expr"
@@ -20,13 +20,13 @@ const mostRanges = 1024
 
 // prune finds what the fragment's filter says of each column by itself: the ranges that its values must lie in. Zone maps, filters, orders
 // and the bounds of the primary key can use it.
-func prune(f *physical.Fragment) []tablet.Predicate {
+func prune(f *physical.Fragment) []sought.Predicate {
 	p := pruner{f: f}
-	var out []tablet.Predicate
+	var out []sought.Predicate
 	for _, s := range p.sets(f.Filter) {
-		one := tablet.Predicate{Column: f.Columns[s.col], By: s.by, Op: tablet.OpIn, Null: s.null}
+		one := sought.Predicate{Column: f.Columns[s.col], By: s.by, Op: sought.OpIn, Null: s.null}
 		for _, r := range s.ranges {
-			one.Ranges = append(one.Ranges, tablet.Range{Lo: r.lo.v, Hi: r.hi.v})
+			one.Ranges = append(one.Ranges, sought.Range{Lo: r.lo.v, Hi: r.hi.v})
 		}
 		out = append(out, one)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/physical"
@@ -53,7 +53,7 @@ func TestRowThatChanges(t *testing.T) {
 			op = types.OpDelete
 		}
 		row.Cols[1].I64[0] = n
-		payload, err := tablet.EncodeWrite(&schema, []types.RowOp{op}, row)
+		payload, err := wire.Encode(&schema, []types.RowOp{op}, row)
 		if err == nil {
 			err = tb.PreparePart(context.Background(), types.TxnID(20+i), 0, payload)
 		}

@@ -20,6 +20,7 @@ import (
 	"stele/be/write"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/expr"
 	"stele/sql/physical"
@@ -148,7 +149,9 @@ func (e *LostTxnError) Error() string {
 }
 
 // MySQL returns the error as a client sees it.
-func (e *LostTxnError) MySQL() (code uint16, state, msg string) { return 1213, "40001", e.Error() }
+func (e *LostTxnError) MySQL() (code uint16, state, msg string) {
+	return errno.Deadlock, errno.State(errno.Deadlock), e.Error()
+}
 
 // ChangedError says that a read was planned before its table was altered, and that what it wants is no longer there.
 type ChangedError struct{ Err error }
@@ -158,7 +161,7 @@ func (e *ChangedError) Unwrap() error { return e.Err }
 
 // MySQL returns the error as a client sees it.
 func (e *ChangedError) MySQL() (code uint16, state, msg string) {
-	return 1412, "HY000", "Table definition has changed, please retry transaction"
+	return errno.TableDefinitionChanged, errno.State(errno.TableDefinitionChanged), "Table definition has changed, please retry transaction"
 }
 
 // chain is several streams, one after the other.

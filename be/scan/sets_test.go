@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"stele/be/tablet"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
@@ -51,8 +51,8 @@ func TestPruneSets(t *testing.T) {
 	}
 }
 
-func showSets(sets []tablet.Predicate) (out string) {
-	show := func(p *tablet.Predicate, v expr.Value) string {
+func showSets(sets []sought.Predicate) (out string) {
+	show := func(p *sought.Predicate, v expr.Value) string {
 		switch {
 		case v.Null:
 			return "-"

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"stele/be/tablet"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/collation"
 	"stele/sql/expr"
@@ -77,7 +77,7 @@ func TestPruneSetsByCollation(t *testing.T) {
 	}
 }
 
-func inRanges(key []byte, ranges []tablet.Range) bool {
+func inRanges(key []byte, ranges []sought.Range) bool {
 	for _, r := range ranges {
 		if (r.Lo.Null || bytes.Compare(r.Lo.B, key) <= 0) && (r.Hi.Null || bytes.Compare(key, r.Hi.B) <= 0) {
 			return true

@@ -138,54 +138,6 @@ func (s *Server) disk(d *host.Disk) *bepb.Disk {
 	return out
 }
 
-// CreateReplicas makes empty replicas; one that is there already is kept.
-func (s *Server) CreateReplicas(_ context.Context, req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
-	schema, err := decodeSchema(req.Schema)
-	if err != nil {
-		return nil, err
-	}
-	s.creating.Lock()
-	defer s.creating.Unlock()
-	resp := &bepb.CreateReplicasResponse{}
-	for _, it := range req.Items {
-		m := tablet.Meta{Tablet: types.TabletID(it.TabletId), Table: types.TableID(it.TableId), Partition: types.PartitionID(it.PartitionId),
-			Replica: types.ReplicaID(it.ReplicaId), Schema: schema, Epoch: types.Epoch(it.Epoch)}
-		store, ok := s.Host.Store(m.Tablet)
-		if !ok {
-			if store, err = s.Host.Place(types.Medium(req.Medium)); err != nil {
-				return nil, toStatus(err)
-			}
-		}
-		t, err := store.Create(m)
-		if err != nil {
-			return nil, toStatus(err)
-		}
-		s.Writer.Adopt(t)
-		resp.DiskIds = append(resp.DiskIds, uint64(store.ID()))
-	}
-	return resp, nil
-}
-
-// DropReplicas drops replicas by tablet and replica id, so that a newer replica of the same tablet survives a late call.
-func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) (*bepb.DropReplicasResponse, error) {
-	for _, it := range req.Items {
-		id := types.TabletID(it.TabletId)
-		store, ok := s.Host.Store(id)
-		if !ok {
-			continue
-		}
-		t, ok := store.Tablet(id)
-		if !ok || uint64(t.Meta().Replica) != it.ReplicaId {
-			continue
-		}
-		if err := store.Drop(id, types.ReplicaID(it.ReplicaId)); err != nil {
-			return nil, toStatus(err)
-		}
-		s.Writer.Dropped(t)
-	}
-	return &bepb.DropReplicasResponse{}, nil
-}
-
 // Write leads a write.
 func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	begun := time.Now()

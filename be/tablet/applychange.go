@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset/groups"
 )
@@ -25,7 +26,7 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	if err != nil || done {
 		return err
 	}
-	txn, parts, err := DecodeChange(payload)
+	txn, parts, err := wire.DecodeChange(payload)
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 
 // changeEntry returns what part i of a change set is stored as, and notes where its rows are.
 func (t *Tablet) changeEntry(rec *versionRecord, i int, p []byte, staged []*stagedPart) (kv.Entry, error) {
-	if i >= len(staged) || staged[i].rowset == nil || !isGrouped(p) {
+	if i >= len(staged) || staged[i].rowset == nil || !wire.IsGrouped(p) {
 		return t.partStoreEntry(rec.Txn, i, p), nil
 	}
 	g, err := groups.Open(p)
@@ -195,7 +196,7 @@ func noteParts(rec *versionRecord, parts [][]byte) {
 }
 
 func (t *Tablet) chargePart(p []byte) {
-	t.s.charge(int64(len(p)))
+	t.s.space.Charge(int64(len(p)))
 	t.s.counters.payload.Add(int64(len(p)))
 }
 

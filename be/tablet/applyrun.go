@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/contain"
 	"stele/meta/types"
 )
@@ -75,7 +76,7 @@ func (r *changeRun) take(changes []Change) error {
 		c := changes[0]
 		s := &smallChange{version: c.Version}
 		var err error
-		if s.rec.Txn, s.parts, err = DecodeChange(c.Payload); err != nil {
+		if s.rec.Txn, s.parts, err = wire.DecodeChange(c.Payload); err != nil {
 			return err
 		}
 		parts += len(s.parts)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"testing"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -70,7 +71,7 @@ func TestApplyChangesInRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	txn, parts, err := DecodeChange(changes[20].Payload)
+	txn, parts, err := wire.DecodeChange(changes[20].Payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func manyParts(t testing.TB) (parts [][]byte, want map[rowKey]int64) {
 
 func TestApplyChangeOfManySmallParts(t *testing.T) {
 	parts, want := manyParts(t)
-	change := EncodeChange(5, parts)
+	change := wire.EncodeChange(5, parts)
 	if len(change) < 5<<20 {
 		t.Fatalf("%d bytes are not too much for one request", len(change))
 	}
@@ -169,7 +170,7 @@ func TestApplyChangeOfManySmallParts(t *testing.T) {
 func TestCrashBetweenRequestsOfAChange(t *testing.T) {
 	t.Parallel()
 	parts, want := manyParts(t)
-	change := EncodeChange(5, parts)
+	change := wire.EncodeChange(5, parts)
 	failed := errors.New("the disk failed")
 	for n := 1; ; n++ {
 		opt := testOptions()

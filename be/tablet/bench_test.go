@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -65,7 +66,7 @@ func BenchmarkLoad(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p, err := EncodeWrite(&schema, make([]types.RowOp, len(rows)), batch)
+		p, err := wire.Encode(&schema, make([]types.RowOp, len(rows)), batch)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/recent"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -52,7 +54,7 @@ type bulkPlan struct {
 
 // memEnd is a key that a memtable knows: its row, if it has one, ends, and its newest change is in a rowset from now on.
 type memEnd struct {
-	m   *memtable
+	m   *memtable.Table
 	row int32
 	key string
 }
@@ -123,7 +125,7 @@ func (p *bulkPlan) eachKeys(r *rowsetState) error {
 
 // beside reports whether a row group can meet no row there is, and is too large for its keys to be remembered.
 func (p *bulkPlan) beside(e *groupEntry) bool {
-	if p.total <= recentCapacity {
+	if p.total <= recent.Capacity {
 		return false
 	}
 	for i := range p.views {
@@ -152,10 +154,10 @@ func (r *rowsetState) mayHold(first, last []byte) bool {
 // mayRemember is MayHold for the memtables. Called with mu held in either mode.
 func (t *Tablet) mayRemember(first, last []byte) bool {
 	for _, m := range t.mems {
-		if m.index.n > besideKeys {
+		if m.Known() > besideKeys {
 			return true
 		}
-		for key := range m.index.all(m.keys) {
+		for key := range m.AllKeys() {
 			if key >= string(first) && key <= string(last) {
 				return true
 			}
@@ -180,7 +182,7 @@ func (p *bulkPlan) take(keys [][]byte) error {
 		if !ok || len(p.staged) > 0 {
 			rest = append(rest, key)
 		}
-		if p.total <= recentCapacity {
+		if p.total <= recent.Capacity {
 			p.hashes = append(p.hashes, rowset.KeyHash(key))
 		}
 	}
@@ -215,17 +217,17 @@ func (p *bulkPlan) apply() {
 	}
 	t.rowsets = append(slices.Clone(t.rowsets), p.staged...)
 	for r, rows := range p.ends {
-		r.deletes.addAll(p.version, rows)
+		r.deletes.AddAll(p.version, rows)
 		t.rows -= int64(rows.GetCardinality())
 	}
 	for _, e := range p.mems {
-		if e.row != noRow && e.m.end(e.row, p.version) {
+		if e.row != memtable.NoRow && e.m.End(e.row, p.version) {
 			t.rows--
 		}
-		e.m.sink(e.key)
+		e.m.Sink(e.key)
 	}
-	t.recent.begin(p.version, p.keys)
-	t.recent.recordAll(p.hashes, p.version)
+	t.recent.Begin(p.version, p.keys)
+	t.recent.RecordAll(p.hashes, p.version)
 	t.version = p.version
 	t.s.active.add(t)
 }

@@ -1,12 +1,10 @@
 package tablet
 
 import (
-	"encoding/binary"
 	"fmt"
 
-	"github.com/zeebo/xxh3"
-
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -155,7 +153,7 @@ func (t *Tablet) changePayload(v types.Version, before *storedRun) ([]byte, erro
 		}
 		return nil, t.checkBad(err)
 	}
-	return EncodeChange(rec.Txn, parts), nil
+	return wire.EncodeChange(rec.Txn, parts), nil
 }
 
 func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
@@ -168,41 +166,4 @@ func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
 		return versionRecord{}, ErrGone
 	}
 	return t.changes.record(v), nil
-}
-
-// changeMagic begins a change payload.
-const changeMagic = 0x43
-
-// EncodeChange returns the change set of a transaction of these parts: what ApplyChange takes.
-func EncodeChange(txn types.TxnID, parts [][]byte) []byte {
-	out := []byte{changeMagic}
-	out = binary.AppendUvarint(out, uint64(txn))
-	out = binary.AppendUvarint(out, uint64(len(parts)))
-	for _, p := range parts {
-		out = binary.AppendUvarint(out, uint64(len(p)))
-		out = append(out, p...)
-	}
-	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
-}
-
-// DecodeChange reads a change payload: the transaction and its parts, each a payload of EncodeWrite.
-func DecodeChange(payload []byte) (types.TxnID, [][]byte, error) {
-	end := len(payload) - 8
-	if end < 1 || payload[0] != changeMagic || xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
-		return 0, nil, fmt.Errorf("change of %d bytes: %w", len(payload), ErrPayload)
-	}
-	r := &writeReader{src: payload[1:end]}
-	txn := types.TxnID(r.uvarint())
-	n := r.uvarint()
-	if n > uint64(len(r.src)) {
-		return 0, nil, fmt.Errorf("change of %d parts: %w", n, ErrPayload)
-	}
-	parts := make([][]byte, n)
-	for i := range parts {
-		parts[i] = r.take(r.uvarint())
-	}
-	if r.err == nil && len(r.src) != 0 {
-		r.err = ErrPayload
-	}
-	return txn, parts, r.err
 }

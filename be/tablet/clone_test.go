@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -433,7 +434,7 @@ func TestLargePartsTravelAndSurvive(t *testing.T) {
 			rows = append(rows, r)
 			want[rowKey{r.id, r.tag}] = r.val
 		}
-		payload, err := EncodeWrite(&schema, make([]types.RowOp, len(rows)), batchOf(rows))
+		payload, err := wire.Encode(&schema, make([]types.RowOp, len(rows)), batchOf(rows))
 		if err != nil {
 			t.Fatal(err)
 		}

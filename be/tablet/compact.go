@@ -9,7 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"stele/be/tablet/deletes"
 	"stele/be/tablet/kv"
+	"stele/be/tablet/space"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -32,11 +34,11 @@ const (
 func (t *Tablet) Compact(ctx context.Context) (bool, error) {
 	limits := t.s.tuning().Compaction
 	limits.apart = t.fewApart()
-	did, err := t.compact(ctx, leaveAll, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
+	did, err := t.compact(ctx, space.ForRows, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
 	if !errors.Is(err, ErrDiskFull) {
 		return did, err
 	}
-	did, dead := t.compact(ctx, leaveMerge, func(rs []*rowsetState, drop types.Version) []*rowsetState { return t.s.pickDead(limits, rs, drop) })
+	did, dead := t.compact(ctx, space.ForMerge, func(rs []*rowsetState, drop types.Version) []*rowsetState { return t.s.pickDead(limits, rs, drop) })
 	if did || dead != nil {
 		return did, dead
 	}
@@ -45,8 +47,8 @@ func (t *Tablet) Compact(ctx context.Context) (bool, error) {
 
 // CompactAll merges all rowsets into one.
 func (t *Tablet) CompactAll(ctx context.Context) error {
-	_, err := t.compact(ctx, leaveAll, func(rs []*rowsetState, _ types.Version) []*rowsetState {
-		if len(rs) == 1 && rs[0].deletes.count() == 0 {
+	_, err := t.compact(ctx, space.ForRows, func(rs []*rowsetState, _ types.Version) []*rowsetState {
+		if len(rs) == 1 && rs[0].deletes.Count() == 0 {
 			return nil
 		}
 		return rs
@@ -54,7 +56,7 @@ func (t *Tablet) CompactAll(ctx context.Context) error {
 	return err
 }
 
-func (t *Tablet) compact(ctx context.Context, leave eighths, pick func([]*rowsetState, types.Version) []*rowsetState) (bool, error) {
+func (t *Tablet) compact(ctx context.Context, leave space.Leave, pick func([]*rowsetState, types.Version) []*rowsetState) (bool, error) {
 	t.maint.Lock()
 	defer t.maint.Unlock()
 	c, err := t.beginCompaction(leave, pick)
@@ -81,7 +83,7 @@ type compaction struct {
 	release func() // ends the claim to room
 }
 
-func (t *Tablet) beginCompaction(leave eighths, pick func([]*rowsetState, types.Version) []*rowsetState) (*compaction, error) {
+func (t *Tablet) beginCompaction(leave space.Leave, pick func([]*rowsetState, types.Version) []*rowsetState) (*compaction, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.usable(); err != nil {
@@ -155,7 +157,7 @@ func (s *Store) pickDead(l CompactionLimits, all []*rowsetState, drop types.Vers
 	var most []*rowsetState
 	part := float64(l.DeadPercent) / 100
 	for _, r := range all {
-		if p := float64(r.dead(drop)) / float64(r.entry.Rows); p > part && s.fits(leaveMerge, mergeNeeds([]*rowsetState{r}, drop)) {
+		if p := float64(r.dead(drop)) / float64(r.entry.Rows); p > part && s.fits(space.ForMerge, mergeNeeds([]*rowsetState{r}, drop)) {
 			part, most = p, []*rowsetState{r}
 		}
 	}
@@ -163,7 +165,7 @@ func (s *Store) pickDead(l CompactionLimits, all []*rowsetState, drop types.Vers
 }
 
 // dead returns how many rows a merge drops.
-func (r *rowsetState) dead(drop types.Version) int { return r.deletes.before + r.deletes.upTo(drop) }
+func (r *rowsetState) dead(drop types.Version) int { return r.deletes.CountAt(drop) }
 
 // mergeSlack is what a merge or a flush writes beside rows: an index, delete vectors, a manifest.
 const mergeSlack = 64 << 10
@@ -175,7 +177,7 @@ func mergeNeeds(in []*rowsetState, drop types.Version) int64 {
 		if rows := int64(r.entry.Rows); rows > 0 {
 			need += r.entry.Bytes / rows * (rows - int64(r.dead(drop))) * 5 / 4
 		}
-		need += r.deletes.bytes(drop)
+		need += r.deletes.Bytes(drop)
 	}
 	return need
 }
@@ -295,7 +297,7 @@ func (c *compaction) manifest(out *rowsetState) (m *manifest, entries []kv.Entry
 			continue
 		}
 		m.Rowsets = append(m.Rowsets, r.entry)
-		m.LiveRows += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(c.version))
+		m.LiveRows += int64(r.entry.Rows) - int64(r.deletes.CountAt(c.version))
 	}
 	if out != nil {
 		entries = m.addMade(out, c.deletesOf(c.version))
@@ -304,10 +306,10 @@ func (c *compaction) manifest(out *rowsetState) (m *manifest, entries []kv.Entry
 }
 
 // addMade has the manifest name a rowset that comes with it, and returns the record of the rowset's deletes if there are any.
-func (m *manifest) addMade(r *rowsetState, dels []delEntry) []kv.Entry {
+func (m *manifest) addMade(r *rowsetState, dels []deletes.Entry) []kv.Entry {
 	var records []kv.Entry
 	if len(dels) > 0 {
-		d := newDeletes(nil, dels)
+		d := deletes.New(nil, dels)
 		entry := deletesEntry(r, &d, m.Version)
 		records = append(records, entry)
 		r.entry.Deletes = sumOf(entry.Value)
@@ -322,17 +324,18 @@ func (c *compaction) input(r *rowsetState) int {
 }
 
 // deletesOf returns the deletes of the inputs up to version v as positions in the output. Called with mu held.
-func (c *compaction) deletesOf(v types.Version) []delEntry {
-	var out []delEntry
+func (c *compaction) deletesOf(v types.Version) []deletes.Entry {
+	var out []deletes.Entry
 	for i, w := range c.in {
-		d := &w.r.deletes
-		for _, e := range d.log[:d.upTo(v)] {
+		for _, e := range w.r.deletes.Until(v) {
 			if pos := c.pos[i][e.Pos]; pos != dropped {
-				out = append(out, delEntry{Version: e.Version, Pos: pos})
+				out = append(out, deletes.Entry{Version: e.Version, Pos: pos})
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b delEntry) int { return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos)) })
+	slices.SortFunc(out, func(a, b deletes.Entry) int {
+		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos))
+	})
 	return out
 }
 
@@ -350,7 +353,7 @@ func (c *compaction) install(out *rowsetState) {
 		}
 	}
 	if out != nil {
-		out.deletes = newDeletes(nil, c.deletesOf(maxVersion))
+		out.deletes = deletes.New(nil, c.deletesOf(maxVersion))
 		out.stored = c.version
 		rest = append(rest, out)
 	}

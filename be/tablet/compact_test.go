@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"stele/meta/types"
 	"stele/sql/rowset"
 )
 
@@ -32,7 +31,7 @@ func TestPickCompaction(t *testing.T) {
 			r := newRowsetState(1, rowsetEntry{ID: uint64(i + 1), Rows: n}, nil)
 			if c.dead != nil {
 				for pos := range c.dead[i] {
-					r.deletes.add(5, uint32(pos))
+					r.deletes.Add(5, uint32(pos))
 				}
 			}
 			rs = append(rs, r)
@@ -95,34 +94,6 @@ func TestMaintainKeepsRowsetsFew(t *testing.T) {
 	}
 	if stored != tb.Stats().Rowsets {
 		t.Fatalf("%d rowsets are stored, %d are used", stored, tb.Stats().Rowsets)
-	}
-}
-
-func TestDeletesAtVersions(t *testing.T) {
-	d := newDeletes(nil, nil)
-	const n = 50 * checkpointEvery
-	for i := range n {
-		d.add(types.Version(i/10+2), uint32(i))
-	}
-	old := d // a view
-	for i := range 3000 {
-		d.add(types.Version(n/10+3+i), uint32(n+i))
-	}
-	for _, dels := range []*deletes{&old, &d} {
-		for _, v := range []types.Version{1, 2, 3, 700, n / 20, n/10 + 1} {
-			want := min(max(int(v)-1, 0)*10, n)
-			rows := dels.rowsAt(v)
-			if int(rows.GetCardinality()) != want || want > 0 && (!dels.has(uint32(want-1), v) || !rows.Contains(uint32(want-1))) || dels.has(uint32(want), v) {
-				t.Fatalf("version %d: %d rows, want %d", v, rows.GetCardinality(), want)
-			}
-		}
-	}
-	c := d.collapse(700)
-	if c.count() != d.count() || c.rowsAt(800).GetCardinality() != d.rowsAt(800).GetCardinality() || !c.has(0, 700) {
-		t.Fatalf("collapsed: %d rows of %d", c.count(), d.count())
-	}
-	if len(d.checkpoints) > maxCheckpoints {
-		t.Fatalf("%d checkpoints", len(d.checkpoints))
 	}
 }
 

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/rowhash"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -141,7 +142,7 @@ func (s *Snapshot) scanDigest(ctx context.Context, pace func(ctx context.Context
 		if b == nil {
 			break
 		}
-		digest += digestBatch(b, ids)
+		digest += rowhash.Sum(b, ids)
 		rows += int64(b.Rows())
 		if err := pace(ctx, int64(b.N)*stored/max(of, 1)); err != nil {
 			return 0, 0, err
@@ -214,20 +215,20 @@ func (d *digestDiff) sign(created, ended types.Version) int {
 
 func (d *digestDiff) add(b *vec.Batch, plus, minus []int32) {
 	if len(plus) > 0 {
-		d.sum += digestBatch(&vec.Batch{Cols: b.Cols, N: b.N, Sel: plus}, d.ids)
+		d.sum += rowhash.Sum(&vec.Batch{Cols: b.Cols, N: b.N, Sel: plus}, d.ids)
 	}
 	if len(minus) > 0 {
-		d.sum -= digestBatch(&vec.Batch{Cols: b.Cols, N: b.N, Sel: minus}, d.ids)
+		d.sum -= rowhash.Sum(&vec.Batch{Cols: b.Cols, N: b.N, Sel: minus}, d.ids)
 	}
 	d.rows += int64(len(plus)) - int64(len(minus))
 }
 
-func (d *digestDiff) memory(w *memView) {
-	for from := 0; from < w.rows(); from += vec.MaxRows {
-		to := min(from+vec.MaxRows, w.rows())
+func (d *digestDiff) memory(w *memtable.View) {
+	for from := 0; from < w.Rows(); from += vec.MaxRows {
+		to := min(from+vec.MaxRows, w.Rows())
 		var plus, minus []int32
 		for row := from; row < to; row++ {
-			switch d.sign(w.created[row], types.Version(atomic.LoadUint64(&w.deleted[row]))) {
+			switch d.sign(w.CreatedBy(row), w.EndedBy(row)) {
 			case 1:
 				plus = append(plus, int32(row-from))
 			case -1:
@@ -235,7 +236,7 @@ func (d *digestDiff) memory(w *memView) {
 			}
 		}
 		if len(plus)+len(minus) > 0 {
-			d.add(d.s.memoryColumns(w, d.ids, to-from, func(at int) *vec.Vector { return w.column(at, from, to) }), plus, minus)
+			d.add(d.s.memoryColumns(w, d.ids, to-from, func(at int) *vec.Vector { return w.Column(at, from, to) }), plus, minus)
 		}
 	}
 }
@@ -243,15 +244,14 @@ func (d *digestDiff) memory(w *memView) {
 // rowset walks the row groups in which something was created or ended meanwhile.
 func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
 	ended, counted := roaring.New(), d.known(w)
-	log := w.deletes.log
-	for _, e := range log[w.deletes.upTo(d.from):w.deletes.upTo(d.s.version)] {
+	for _, e := range w.deletes.Between(d.from, d.s.version) {
 		ended.Add(e.Pos)
 	}
 	ended.AndNot(counted)
 	if ended.IsEmpty() && !slices.ContainsFunc(w.r.groups, func(g groupEntry) bool { return g.MaxVersion > d.from }) {
 		return nil
 	}
-	before, after := roaring.Or(w.deletes.rowsAt(d.from), counted), w.deletes.rowsAt(d.s.version)
+	before, after := roaring.Or(w.deletes.RowsAt(d.from), counted), w.deletes.RowsAt(d.s.version)
 	for g := range w.r.groups {
 		start, ge := w.r.starts[g], &w.r.groups[g]
 		fresh := ge.MaxVersion > d.from
@@ -412,7 +412,7 @@ func (t *Tablet) resetDigest(old *types.Schema) {
 	}
 	for i := range next.Columns {
 		if c := &next.Columns[i]; old.ColumnIndex(c.ID) < 0 {
-			same = same && initialVector(c, 1).IsNull(0)
+			same = same && rowset.Initial(c, 1).IsNull(0)
 		}
 	}
 	d.known, d.compare = same, DigestPoint{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 	dir := smallDisk(t, "size=120m")
 	opt := testOptions()
 	opt.FloodBytes, opt.FloodPercent = 40<<20, 100
+	var later atomic.Int64
+	opt.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	s := openStore(t, dir+"/store", opt)
 	tb, err := s.Create(testMeta(1))
 	if err != nil {
@@ -64,7 +67,7 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, available, err := s.measure(); err == nil && available > 42<<20 && available < 2*40<<20 {
+		if _, available, err := s.space.Measure(); err == nil && available > 42<<20 && available < 2*40<<20 {
 			if _, err := s.BeginImport(testMeta(9), 1); !errors.Is(err, ErrDiskFull) {
 				t.Fatalf("with %d MiB free a clone is not refused: %v", available>>20, err)
 			}
@@ -82,7 +85,7 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=400m"); err != nil {
 		t.Fatal(err)
 	}
-	s.opt.Now = func() time.Time { return time.Now().Add(time.Minute) } // the measurement is a second old
+	later.Store(int64(time.Minute)) // the measurement is old
 	commit(t, tb, puts(t, row{1, "again", 1}))
 }
 

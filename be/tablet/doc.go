@@ -23,5 +23,9 @@
 //	B6  Below the reserve the disk takes no rows, only what gives room back, and that down to a part of it: a full disk would kill the process.
 //
 // Goroutines: the committer of each instance and one maintenance worker for each Store; Close waits for them.
+// Below it are packages of one idea each: kv (a Badger instance and its segments), wire (payloads and change sets), memtable (rows that
+// are in no rowset yet), deletes (which rows of a rowset ended, and when), recent (which version last changed a key), sought (what the
+// predicates of a scan leave), rowhash (rows as numbers that replicas compare), space (how much
+// room there is, and what may take it).
 // See DESIGN.md for what a crash between any two steps leaves.
 package tablet

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/space"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/rowset/groups"
@@ -25,7 +26,7 @@ var (
 	// ErrBad says that the replica has been marked bad and serves nothing.
 	ErrBad = errors.New("replica is bad")
 	// ErrDiskFull says that the disk is below its reserve and takes no writes.
-	ErrDiskFull = errors.New("disk is below its reserve")
+	ErrDiskFull = space.ErrFull
 	// ErrReadOnly says that the disk takes no writes after a failed one.
 	ErrReadOnly = errors.New("disk is read-only")
 	// ErrMany says that a scan has looked at more rows than it may (ScanOptions.Most).
@@ -50,8 +51,6 @@ var (
 	ErrTooLarge = groups.ErrTooLarge
 	// ErrDigest says that a clone does not hold the rows that its source had.
 	ErrDigest = errors.New("content digest differs")
-	// ErrSchema says that a write is of a schema which the replica has not heard of yet.
-	ErrSchema = errors.New("schema of the write is not known here")
 	// ErrColumn says that a read wants a column that has been dropped.
 	ErrColumn = errors.New("the table definition has changed, please retry transaction")
 	// ErrImport says that a clone stream is malformed or incomplete.

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -24,7 +25,7 @@ func TestManyExistAtOneVersion(t *testing.T) {
 	schema := testSchema()
 	move := func(v types.Version) error {
 		from, to := places[v%2], places[(v+1)%2]
-		payload, err := EncodeWrite(&schema, []types.RowOp{types.OpDelete, types.OpPut}, batchOf([]row{from, to}))
+		payload, err := wire.Encode(&schema, []types.RowOp{types.OpDelete, types.OpPut}, batchOf([]row{from, to}))
 		if err == nil {
 			_, err = tb.PrepareLight(types.TxnID(v), 0, payload)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/zeebo/xxh3"
 
+	"stele/be/tablet/rowhash"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -257,9 +258,9 @@ func (e *Exporter) proof(ctx context.Context) (uint64, error) {
 func proofOf(contents [][]uint64) uint64 {
 	h := uint64(len(contents))
 	for _, groups := range contents {
-		h = mixHash(h, uint64(len(groups)))
+		h = rowhash.Mix(h, uint64(len(groups)))
 		for _, c := range groups {
-			h = mixHash(h, c)
+			h = rowhash.Mix(h, c)
 		}
 	}
 	return max(h, 1)
@@ -289,7 +290,7 @@ func (e *Exporter) plan() error {
 
 // hiddenRows returns the rows of a rowset that the snapshot does not see: ended, or not yet there.
 func (s *Snapshot) hiddenRows(w *rowsetView) (*roaring.Bitmap, error) {
-	hidden := w.deletes.rowsAt(s.version).Clone()
+	hidden := w.deletes.RowsAt(s.version).Clone()
 	for g := range w.r.groups {
 		if w.r.groups[g].MaxVersion <= s.version {
 			continue
@@ -323,8 +324,8 @@ func (e *Exporter) planDeltas() error {
 	cols := make([][]*vec.Vector, len(s.mems))
 	for m := range s.mems {
 		cols[m] = f.columns(&s.mems[m])
-		for row := range s.mems[m].rows() {
-			if s.mems[m].visible(row, s.version) {
+		for row := range s.mems[m].Rows() {
+			if s.mems[m].Visible(row, s.version) {
 				rows = append(rows, memRow{mem: m, row: row})
 			}
 		}
@@ -341,7 +342,7 @@ func (e *Exporter) planDeltas() error {
 	n := len(e.header.Rowsets)
 	w := newMemoryWriter(&s.schema)
 	for _, r := range rows {
-		if _, err := w.add(keys[r], cols[r.mem], r.row, s.mems[r.mem].created[r.row]); err != nil {
+		if _, err := w.add(keys[r], cols[r.mem], r.row, s.mems[r.mem].CreatedBy(r.row)); err != nil {
 			return err
 		}
 	}

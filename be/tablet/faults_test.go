@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/rowset"
@@ -124,8 +125,8 @@ func TestReadAheadOfARange(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snap.Release()
-	it := snap.Scan(allColumns, ScanOptions{Prune: []Predicate{
-		{Column: allColumns[0], Op: OpGE, Value: expr.Value{I: 5000}}, {Column: allColumns[0], Op: OpLT, Value: expr.Value{I: 7000}}}})
+	it := snap.Scan(allColumns, ScanOptions{Prune: []sought.Predicate{
+		{Column: allColumns[0], Op: sought.OpGE, Value: expr.Value{I: 5000}}, {Column: allColumns[0], Op: sought.OpLT, Value: expr.Value{I: 7000}}}})
 	asked := 0
 	for _, u := range it.units {
 		if err := s.viewRows(u.w.r, u.group, func(group *rowset.Group) error {

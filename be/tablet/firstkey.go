@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -24,11 +25,15 @@ func (it *Iter) sortedBy(f *First) (prefix []byte, ok bool) {
 		if id == f.Column {
 			return prefix, true
 		}
-		i := slices.IndexFunc(it.prune, func(p prune) bool { return p.Column == id && p.By == types.CollationBinary })
-		if i < 0 || it.prune[i].null || len(it.prune[i].spans) != 1 || !it.prune[i].spans[0].isPoint() {
+		v := sought.Find(it.prune, id, types.CollationBinary)
+		if v == nil {
 			return nil, false
 		}
-		prefix = append(prefix, it.prune[i].spans[0].loKey...)
+		key, one := v.Point()
+		if !one {
+			return nil, false
+		}
+		prefix = append(prefix, key...)
 	}
 	return nil, false
 }
@@ -130,9 +135,9 @@ func (w *keyWalk) vector(k int) (end bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	for rows.from < rows.to {
+	for rows.From < rows.To {
 		part := w.take(&rows)
-		b, err := w.it.walkPart(w.u, w.group, k, part.from, part.to)
+		b, err := w.it.walkPart(w.u, w.group, k, part.From, part.To)
 		if err != nil {
 			return true, err
 		}
@@ -144,7 +149,7 @@ func (w *keyWalk) vector(k int) (end bool, err error) {
 		if n > 0 {
 			w.ready = append(w.ready, b)
 		}
-		if end, err := w.it.ends(w.group, k, part.from, part.to); end || err != nil {
+		if end, err := w.it.ends(w.group, k, part.From, part.To); end || err != nil {
 			return true, err
 		}
 	}
@@ -152,25 +157,25 @@ func (w *keyWalk) vector(k int) (end bool, err error) {
 }
 
 // rows returns between which rows of vector k those lie that are wanted.
-func (w *keyWalk) rows(k int) (rowRange, error) {
+func (w *keyWalk) rows(k int) (sought.RowRange, error) {
 	if w.it.narrow == nil {
-		return rowRange{0, w.group.VectorRows(k)}, nil
+		return sought.RowRange{To: w.group.VectorRows(k)}, nil
 	}
-	parts, err := w.it.narrow.rows(w.group, k)
+	parts, err := w.it.narrow.Rows(w.group, k)
 	if err != nil || len(parts) == 0 {
-		return rowRange{}, err
+		return sought.RowRange{}, err
 	}
-	return rowRange{parts[0].from, parts[len(parts)-1].to}, nil
+	return sought.RowRange{From: parts[0].From, To: parts[len(parts)-1].To}, nil
 }
 
 // take takes the next part, from the end that is asked for.
-func (w *keyWalk) take(rows *rowRange) rowRange {
-	part := rowRange{rows.from, min(rows.from+w.step, rows.to)}
+func (w *keyWalk) take(rows *sought.RowRange) sought.RowRange {
+	part := sought.RowRange{From: rows.From, To: min(rows.From+w.step, rows.To)}
 	if w.it.first.Desc {
-		part = rowRange{max(rows.to-w.step, rows.from), rows.to}
-		rows.to = part.from
+		part = sought.RowRange{From: max(rows.To-w.step, rows.From), To: rows.To}
+		rows.To = part.From
 	} else {
-		rows.from = part.to
+		rows.From = part.To
 	}
 	w.step = min(2*w.step, vec.MaxRows)
 	return part

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -20,9 +22,6 @@ type First struct {
 	Ties   bool
 }
 
-// unbounded is all values.
-var unbounded = Range{Lo: vec.NullValue(), Hi: vec.NullValue()}
-
 // mostFirst is up to how many rows a scan goes by the order.
 const mostFirst = 1024
 
@@ -30,7 +29,7 @@ const mostFirst = 1024
 // beyond those that others have yielded.
 type firstRows struct {
 	First
-	by   *prune
+	by   *sought.Values
 	at   int // of the column among those of the scan
 	keep func(*vec.Batch) ([]int32, error)
 	best []firstValue // of what has passed, in order, N at most
@@ -63,14 +62,14 @@ func (it *Iter) newFirst(f *First) *firstRows {
 	if it.opt.Filter != nil {
 		out.keep = it.opt.Filter.Keep
 	}
-	by, ok := it.s.orderBy(f.Column, f.By)
+	by, ok := sought.OrderBy(f.Column, it.s.columnType(f.Column), f.By)
 	if !ok {
 		return nil
 	}
-	all := prune{OrderBy: by, spans: []span{newSpan(by.Type, unbounded)}, null: true, keyed: true}
-	if i := slices.IndexFunc(it.prune, func(p prune) bool { return p.Column == f.Column && p.By == f.By }); i >= 0 {
-		all = it.prune[i]
-		all.keyed = true
+	all := sought.All(by)
+	if v := sought.Find(it.prune, f.Column, f.By); v != nil {
+		all = *v
+		all.Keyed = true
 	}
 	out.by, out.values = &all, rowset.NewVector(by.Type, 0)
 	return out
@@ -83,7 +82,7 @@ func (f *firstRows) helps(u *unit, n int64) bool {
 }
 
 // isBy reports whether a predicate is of the column of the order.
-func (f *firstRows) isBy(p *prune) bool { return p.Column == f.Column && p.By == f.By }
+func (f *firstRows) isBy(p *sought.Values) bool { return p.Column == f.Column && p.By == f.By }
 
 // sooner reports whether enough of n rows of so many are found sooner in the order than by reading them all, if one has nothing to do with
 // the other.
@@ -114,8 +113,7 @@ type part struct {
 func (f *firstRows) parts(o *rowset.Order) (out []part) {
 	from, to, nulls := f.bounds(o)
 	last := 0
-	for i := range f.by.spans {
-		lo, hi := o.From(f.by.spans[i].lo, f.by.spans[i].hi)
+	for lo, hi := range f.by.Entries(o) {
 		lo, hi = max(lo, from, last), min(hi, to)
 		if lo < hi {
 			out = append(out, part{from: lo, to: hi})
@@ -125,7 +123,7 @@ func (f *firstRows) parts(o *rowset.Order) (out []part) {
 	if f.Desc {
 		slices.Reverse(out)
 	}
-	if n := len(o.Nulls()); n > 0 && nulls && f.by.null {
+	if n := len(o.Nulls()); n > 0 && nulls && f.by.Null {
 		at := 0
 		if f.Desc {
 			at = len(out)
@@ -231,6 +229,8 @@ func (f *firstRows) passing(b *vec.Batch) (n int, ok bool) {
 // note takes the values of the rows of a batch among the best.
 func (f *firstRows) note(b *vec.Batch) {
 	v := rowset.CollationKeys(f.By, b.Cols[f.at])
+	more := min(b.Rows(), f.N-len(f.best))
+	f.best, f.keys = slices.Grow(f.best, more), slices.Grow(f.keys, more*vec.KeyIntSize)
 	for i := range b.Rows() {
 		row := i
 		if b.Sel != nil {
@@ -298,9 +298,9 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 }
 
 // walksMemory reports whether that helps.
-func (it *Iter) walksMemory(w *memView) bool {
+func (it *Iter) walksMemory(w *memtable.View) bool {
 	by := it.memWay(w)
-	sooner := it.first.sooner(int64(by.n), int64(w.rows()))
+	sooner := it.first.sooner(int64(by.n), int64(w.Rows()))
 	if by.keys != nil {
 		return it.first.Column == it.s.t.key[0] || sooner
 	}
@@ -308,27 +308,27 @@ func (it *Iter) walksMemory(w *memView) bool {
 }
 
 // walkMemory is walkGroup for a memtable. Rows that are in no order yet are all read.
-func (it *Iter) walkMemory(w *memView) bool {
+func (it *Iter) walkMemory(w *memtable.View) bool {
 	p := it.first.by
-	at := w.schema.ColumnIndex(p.Column)
+	at := w.Schema.ColumnIndex(p.Column)
 	if at < 0 {
 		return false
 	}
-	o := w.order(it.s.t.s, at, p.OrderBy)
-	if o == nil || o.Len() > w.rows() { // a newer snapshot has made it
+	o := w.Order(it.s.t.s.memOrders, at, p.OrderBy)
+	if o == nil || o.Len() > w.Rows() { // a newer snapshot has made it
 		return false
 	}
 	ready, done, err := it.first.walk(o, func(rows []uint32) (*vec.Batch, error) {
 		var seen []int32
 		for _, row := range rows {
-			if w.visible(int(row), it.s.version) {
+			if w.Visible(int(row), it.s.version) {
 				seen = append(seen, int32(row))
 			}
 		}
 		if len(seen) == 0 {
 			return nil, nil
 		}
-		return it.s.memoryColumns(w, it.cols, len(seen), func(at int) *vec.Vector { return w.picked(at, 0, seen) }), nil
+		return it.s.memoryColumns(w, it.cols, len(seen), func(at int) *vec.Vector { return w.Picked(at, 0, seen) }), nil
 	})
 	if err != nil || !done { // what fails here fails where all rows are read
 		return false

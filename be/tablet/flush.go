@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"unsafe"
 
+	"stele/be/tablet/deletes"
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/space"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
@@ -65,23 +68,23 @@ func (t *Tablet) flush() error {
 
 // flushNeeds returns how much room a flush takes at most, and how much of the reserve it has to leave: where rows have gone since the last
 // one it is the first step to getting theirs back.
-func (t *Tablet) flushNeeds() (leave eighths, bytes int64) {
+func (t *Tablet) flushNeeds() (leave space.Leave, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	bytes = mergeSlack
 	for _, m := range t.mems {
-		bytes += m.bytes - m.graves
+		bytes += m.Flushed()
 	}
 	drop := t.advanceHorizon(t.version)
 	for _, r := range t.rowsets {
-		if r.deletes.upTo(t.version) > r.deletes.upTo(r.stored) {
-			bytes += r.deletes.bytes(drop)
+		if r.deletes.Changed(r.stored, t.version) {
+			bytes += r.deletes.Bytes(drop)
 		}
 	}
 	if t.shrinks() {
-		return leaveMerge, bytes
+		return space.ForMerge, bytes
 	}
-	return leaveFlush, bytes
+	return space.ForFlush, bytes
 }
 
 // shrinks reports whether there are fewer rows than the manifest has. Called with mu held in either mode.
@@ -91,7 +94,7 @@ func (t *Tablet) shrinks() bool { return t.rows < t.storedRows() }
 func (t *Tablet) storedRows() (n int64) {
 	for _, r := range t.rowsets {
 		if !r.floats(t.manifestVersion) {
-			n += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
+			n += int64(r.entry.Rows) - int64(r.deletes.CountAt(t.manifestVersion))
 		}
 	}
 	return n
@@ -103,8 +106,8 @@ type frozen struct {
 	drop    types.Version // rows that ended at or before it need not be kept
 	rowset  uint64        // the id of the new rowset
 	schema  types.Schema
-	mems    []*memtable
-	views   []memView
+	mems    []*memtable.Table
+	views   []memtable.View
 	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
 	sums    map[*rowsetState]uint64 // of the delete vectors that the manifest stores anew
 
@@ -132,7 +135,7 @@ func (t *Tablet) freeze() (*frozen, error) {
 	f.drop = t.advanceHorizon(f.version)
 	t.nextRowset++
 	for _, m := range f.mems {
-		f.views = append(f.views, m.view())
+		f.views = append(f.views, m.View())
 	}
 	t.mems = append(t.mems, t.newMemtable())
 	return f, nil
@@ -145,16 +148,16 @@ func (f *frozen) writeRows(w *rowsetWriter) error {
 	var rows []memRow
 	for m := range f.views {
 		v := &f.views[m]
-		f.pos = append(f.pos, make([]uint32, v.rows()))
-		for row := range v.rows() {
+		f.pos = append(f.pos, make([]uint32, v.Rows()))
+		for row := range v.Rows() {
 			f.pos[m][row] = dropped
-			if d := atomic.LoadUint64(&v.deleted[row]); d == 0 || types.Version(d) > f.drop {
+			if d := v.EndedBy(row); d == 0 || d > f.drop {
 				rows = append(rows, memRow{mem: m, row: row})
 			}
 		}
 	}
 	slices.SortFunc(rows, func(a, b memRow) int {
-		return cmp.Or(cmp.Compare(f.mems[a.mem].keys[a.row], f.mems[b.mem].keys[b.row]), cmp.Compare(a.mem, b.mem), cmp.Compare(a.row, b.row))
+		return cmp.Or(cmp.Compare(f.mems[a.mem].Key(a.row), f.mems[b.mem].Key(b.row)), cmp.Compare(a.mem, b.mem), cmp.Compare(a.row, b.row))
 	})
 	cols := make([][]*vec.Vector, len(f.views))
 	for m := range f.views {
@@ -177,9 +180,9 @@ func (f *frozen) writeRows(w *rowsetWriter) error {
 func (f *frozen) writeRange(w *rowsetWriter, r memRow, n int, cols []*vec.Vector) error {
 	f.keys, f.created = f.keys[:0], f.created[:0]
 	for i := range n {
-		key := f.mems[r.mem].keys[r.row+i]
+		key := f.mems[r.mem].Key(r.row + i)
 		f.keys = append(f.keys, unsafe.Slice(unsafe.StringData(key), len(key))) // w copies it
-		f.created = append(f.created, int64(f.views[r.mem].created[r.row+i]))
+		f.created = append(f.created, int64(f.views[r.mem].CreatedBy(r.row+i)))
 	}
 	pos, err := w.addRange(f.keys, cols, r.row, f.created)
 	for i := range n {
@@ -189,31 +192,32 @@ func (f *frozen) writeRange(w *rowsetWriter, r memRow, n int, cols []*vec.Vector
 }
 
 // columns returns all rows of a memtable as columns of the present schema.
-func (f *frozen) columns(v *memView) []*vec.Vector {
+func (f *frozen) columns(v *memtable.View) []*vec.Vector {
 	out := make([]*vec.Vector, len(f.schema.Columns))
 	for i := range f.schema.Columns {
 		c := &f.schema.Columns[i]
-		if at := v.schema.ColumnIndex(c.ID); at >= 0 {
-			out[i] = v.column(at, 0, v.rows())
+		if at := v.Schema.ColumnIndex(c.ID); at >= 0 {
+			out[i] = v.Column(at, 0, v.Rows())
 		} else {
-			out[i] = initialVector(c, v.rows())
+			out[i] = rowset.Initial(c, v.Rows())
 		}
 	}
 	return out
 }
 
 // deletesOf returns the deletes of the frozen rows that versions up to v made, as positions in the new rowset.
-func (f *frozen) deletesOf(v types.Version) []delEntry {
-	var out []delEntry
+func (f *frozen) deletesOf(v types.Version) []deletes.Entry {
+	var out []deletes.Entry
 	for m := range f.views {
-		deleted := f.views[m].deleted
 		for row, pos := range f.pos[m] {
-			if d := types.Version(atomic.LoadUint64(&deleted[row])); pos != dropped && d != 0 && d <= v {
-				out = append(out, delEntry{Version: d, Pos: pos})
+			if d := f.views[m].EndedBy(row); pos != dropped && d != 0 && d <= v {
+				out = append(out, deletes.Entry{Version: d, Pos: pos})
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b delEntry) int { return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos)) })
+	slices.SortFunc(out, func(a, b deletes.Entry) int {
+		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos))
+	})
 	return out
 }
 
@@ -235,7 +239,7 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) (m *manifest, out [
 			e.Deletes = f.sums[r]
 		}
 		m.Rowsets = append(m.Rowsets, e)
-		m.LiveRows += int64(e.Rows) - int64(r.deletes.before+r.deletes.upTo(f.version))
+		m.LiveRows += int64(e.Rows) - int64(r.deletes.CountAt(f.version))
 	}
 	if next != nil {
 		out = append(out, m.addMade(next, f.deletesOf(f.version))...)
@@ -246,16 +250,16 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) (m *manifest, out [
 // storedDeletes returns the record X of the rowset at version v, without the versions up to drop, which nobody reads any more; changed says
 // that the stored one is another.
 func (r *rowsetState) storedDeletes(v, drop types.Version) (entry kv.Entry, changed bool) {
-	if r.deletes.upTo(v) == r.deletes.upTo(r.stored) {
+	if !r.deletes.Changed(r.stored, v) {
 		return kv.Entry{}, false
 	}
-	d := r.deletes.collapse(drop)
+	d := r.deletes.Collapse(drop)
 	return deletesEntry(r, &d, v), true
 }
 
-func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
+func deletesEntry(r *rowsetState, d *deletes.Vector, v types.Version) kv.Entry {
 	var rec deletesRecord
-	base := d.checkpoints[0].rows
+	base := d.Forgotten()
 	if !base.IsEmpty() {
 		body, err := base.ToBytes()
 		if err != nil {
@@ -263,7 +267,7 @@ func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
 		}
 		rec.Base = body
 	}
-	for _, e := range d.log[:d.upTo(v)] {
+	for _, e := range d.Until(v) {
 		rec.Versions = append(rec.Versions, uint64(e.Version))
 		rec.Rows = append(rec.Rows, e.Pos)
 	}
@@ -284,17 +288,17 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 			r.entry.Deletes = sum
 		}
 		r.stored = f.version
-		r.deletes = r.deletes.collapse(f.drop)
+		r.deletes = r.deletes.Collapse(f.drop)
 	}
 	if next != nil {
-		next.deletes = newDeletes(nil, f.deletesOf(maxVersion))
+		next.deletes = deletes.New(nil, f.deletesOf(maxVersion))
 		next.stored = f.version
 		t.rowsets = append(slices.Clone(t.rowsets), next)
 	}
 	for _, m := range f.mems {
-		m.orders.end(t.s)
+		m.EndOrders(t.s.memOrders)
 		if !t.retired {
-			t.s.mem.add(-m.bytes)
+			t.s.mem.add(-m.Size())
 		}
 	}
 	t.mems = slices.Clone(t.mems[len(f.mems):])
@@ -362,7 +366,7 @@ func (t *Tablet) needsFlush() bool {
 	}
 	rows, l := 0, t.s.tuning().Flush
 	for _, m := range t.mems {
-		rows += m.rows()
+		rows += m.Rows()
 	}
 	age := t.s.opt.Now().Sub(t.unflushed)
 	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions ||

@@ -7,7 +7,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // change reads a row of the newest version and hands over where it was found; what, if not nil, happens before it is published.
@@ -16,7 +18,7 @@ func change(t rapid.TB, tb *Tablet, r row, op types.RowOp, what func()) {
 	schema := tb.Schema()
 	w := &Written{Schema: schema, Ops: []types.RowOp{op}, Rows: batchOf([]row{r})}
 	for _, c := range schema.Columns[len(w.Rows.Cols):] {
-		w.Rows.Cols = append(w.Rows.Cols, initialVector(&c, 1))
+		w.Rows.Cols = append(w.Rows.Cols, rowset.Initial(&c, 1))
 	}
 	ids := make([]types.ColumnID, len(schema.Columns))
 	for i := range ids {
@@ -25,7 +27,7 @@ func change(t rapid.TB, tb *Tablet, r row, op types.RowOp, what func()) {
 	if _, _, _, err := tb.GetAt(tb.Version(), keyOf(rowKey{r.id, r.tag}), ids, &w.Old); err != nil {
 		t.Fatal(err)
 	}
-	payload, err := EncodeWrite(schema, w.Ops, w.Rows)
+	payload, err := wire.Encode(schema, w.Ops, w.Rows)
 	if err != nil {
 		t.Fatal(err)
 	}

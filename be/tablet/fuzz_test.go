@@ -2,50 +2,10 @@ package tablet
 
 import (
 	"context"
-	"encoding/binary"
-	"slices"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
-	"github.com/zeebo/xxh3"
 )
-
-func FuzzDecodeWrite(f *testing.F) {
-	schema := testSchema()
-	for _, p := range [][]byte{puts(f), puts(f, row{1, "a", 1}), deletesPayload(f, row{1, "a", -1}, row{2, "bb", 3})} {
-		f.Add(p[:len(p)-8])
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		p := binary.LittleEndian.AppendUint64(slices.Clone(body), xxh3.Hash(body)) // past the checksum
-		ops, b, err := DecodeWrite(&schema, p)
-		if err != nil {
-			return
-		}
-		again, err := EncodeWrite(&schema, ops, b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := DecodeWrite(&schema, again); err != nil {
-			t.Fatalf("what was decoded and encoded is refused: %v", err)
-		}
-	})
-}
-
-func FuzzDecodeChange(f *testing.F) {
-	for _, c := range [][]byte{EncodeChange(7, nil), EncodeChange(8, [][]byte{puts(f, row{1, "a", 1}), {}})} {
-		f.Add(c[:len(c)-8])
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		txn, parts, err := DecodeChange(binary.LittleEndian.AppendUint64(slices.Clone(body), xxh3.Hash(body)))
-		if err != nil {
-			return
-		}
-		again, same, err := DecodeChange(EncodeChange(txn, parts))
-		if err != nil || again != txn || len(same) != len(parts) {
-			t.Fatalf("what was decoded and encoded is %d, %d parts, %v", again, len(same), err)
-		}
-	})
-}
 
 // FuzzImport feeds an import chunks with right checksums and any content.
 func FuzzImport(f *testing.F) {

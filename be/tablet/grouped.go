@@ -8,10 +8,10 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/rowset/groups"
-	"stele/sql/vec"
 )
 
 // A part that came as a grouped payload (sql/rowset/groups) is stored once: its record (a partRecord) names the rowset that its row
@@ -25,114 +25,18 @@ type partRecord struct {
 	Schema uint64 `cbor:"3,keyasint"`
 }
 
-func isGrouped(payload []byte) bool { return groups.Is(payload) }
-
-// EncodeGrouped encodes rows, which are to be put, as a grouped payload. They have the columns of the schema in order, and
-// keys are theirs: ascending, each another.
-func EncodeGrouped(schema *types.Schema, rows *vec.Batch, keys [][]byte) ([]byte, error) {
-	return (&groups.Payload{Schema: uint64(schema.Version), Groups: groups.Encode(schema, rows, keys)}).Encode()
-}
-
-// grouped is a grouped payload that has been opened; it aliases the payload.
-type grouped struct {
-	groups.Payload
-	rows    int
-	entries []groupEntry
-}
-
-func openGrouped(payload []byte) (*grouped, error) {
-	p, err := groups.Open(payload)
-	if err != nil {
-		return nil, err
-	}
-	g := &grouped{Payload: *p, rows: p.Rows()}
-	for i := range p.Groups {
-		e := &p.Groups[i]
-		g.entries = append(g.entries, groupEntry{Rows: uint32(e.Rows), Bytes: int64(len(e.Val)), MinKey: e.MinKey, MaxKey: e.MaxKey})
-	}
-	return g, nil
-}
-
-// open opens the row groups, and checks that their columns have the form of the schema's.
-func (g *grouped) open(schema *types.Schema) ([]*rowset.Group, error) {
-	if err := knowsSchema(schema, g.Schema); err != nil {
-		return nil, err
-	}
-	var out []*rowset.Group
-	var last []byte
+// entriesOfGroups returns what the index of a rowset of the row groups says.
+func entriesOfGroups(g *wire.Grouped) (out []groupEntry) {
 	for i := range g.Groups {
-		e := &g.entries[i]
-		group, err := rowset.OpenGroup(rowset.GroupID{Group: uint32(i)}, g.Groups[i].Val)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrPayload, err)
-		}
-		if group.Rows() != int(e.Rows) || bytes.Compare(e.MinKey, e.MaxKey) > 0 || i > 0 && bytes.Compare(last, e.MinKey) >= 0 {
-			return nil, fmt.Errorf("row group %d is not what its write says: %w", i, ErrPayload)
-		}
-		last = e.MaxKey
-		for c := range schema.Columns {
-			if at := group.Column(schema.Columns[c].ID); at >= 0 && group.ColumnType(at).Phys() != schema.Columns[c].Type.Phys() {
-				return nil, fmt.Errorf("column %d is stored in another form: %w", schema.Columns[c].ID, ErrPayload)
-			}
-		}
-		for _, id := range schema.Key {
-			if group.Column(id) < 0 {
-				return nil, fmt.Errorf("row group %d has no key column %d: %w", i, id, ErrPayload)
-			}
-		}
-		out = append(out, group)
+		e := &g.Groups[i]
+		out = append(out, groupEntry{Rows: uint32(e.Rows), Bytes: int64(len(e.Val)), MinKey: e.MinKey, MaxKey: e.MaxKey})
 	}
-	return out, nil
-}
-
-// decode returns the rows as those of the schema.
-func (g *grouped) decode(schema *types.Schema) ([]types.RowOp, *vec.Batch, error) {
-	opened, err := g.open(schema)
-	if err != nil {
-		return nil, nil, err
-	}
-	budget := int64(maxDecodedBytes)
-	b := &vec.Batch{N: g.rows}
-	for c := range schema.Columns {
-		col := &schema.Columns[c]
-		out := rowset.NewVector(col.Type, g.rows)
-		for _, group := range opened {
-			at := group.Column(col.ID)
-			if at < 0 {
-				rowset.AppendRange(out, initialVector(col, group.Rows()), 0, group.Rows())
-				continue
-			}
-			for i := range group.Vectors() {
-				v, err := group.Decode(at, i)
-				if err != nil {
-					return nil, nil, fmt.Errorf("%w: %w", ErrPayload, err)
-				}
-				if budget -= int64(len(v.Data) + 16*v.N); budget < 0 {
-					return nil, nil, fmt.Errorf("decodes to too many bytes: %w", ErrPayload)
-				}
-				rowset.AppendRange(out, v, 0, v.N)
-			}
-		}
-		b.Cols = append(b.Cols, out)
-	}
-	return make([]types.RowOp, g.rows), b, nil // all of them puts
-}
-
-// checkPayload verifies what is to be stored as a part.
-func checkPayload(schema *types.Schema, payload []byte) (*grouped, error) {
-	if !isGrouped(payload) {
-		_, _, err := DecodeWrite(schema, payload)
-		return nil, err
-	}
-	g, err := openGrouped(payload)
-	if err == nil {
-		_, err = g.open(schema)
-	}
-	return g, err
+	return out
 }
 
 // rowsetOf returns the rowset that the row groups are under an id, and what is to be stored of it.
-func (g *grouped) rowsetOf(uid, id uint64) (*rowsetState, []kv.Entry) {
+func rowsetOf(g *wire.Grouped, uid, id uint64) (*rowsetState, []kv.Entry) {
+	list := entriesOfGroups(g)
 	entries := make([]kv.Entry, 0, len(g.Groups)+2)
 	size := int64(0)
 	for i := range g.Groups {
@@ -142,18 +46,18 @@ func (g *grouped) rowsetOf(uid, id uint64) (*rowsetState, []kv.Entry) {
 		entries = append(entries, kv.Entry{Key: groupKey(at), Value: own})
 		size += int64(len(own))
 	}
-	index := sealed(key2(kIndex, uid, id), &rowsetIndex{Groups: g.entries})
+	index := sealed(key2(kIndex, uid, id), &rowsetIndex{Groups: list})
 	size += int64(len(index.Value))
-	return newRowsetState(uid, rowsetEntry{ID: id, Rows: uint32(g.rows), Bytes: size}, slices.Clone(g.entries)), append(entries, index)
+	return newRowsetState(uid, rowsetEntry{ID: id, Rows: uint32(g.Rows()), Bytes: size}, slices.Clone(list)), append(entries, index)
 }
 
 // stageGrouped stores the rows of a grouped payload as a rowset.
 func (t *Tablet) stageGrouped(id uint64, schema *types.Schema, payload []byte) (*stagedPart, error) {
-	g, err := checkPayload(schema, payload)
+	g, err := wire.Check(schema, payload)
 	if err != nil {
 		return nil, err
 	}
-	r, entries := g.rowsetOf(t.uid, id)
+	r, entries := rowsetOf(g, t.uid, id)
 	if err = t.commitLarge(entries, nil); err != nil {
 		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.Groups)})
 		return nil, err
@@ -171,7 +75,7 @@ func (t *Tablet) commitLarge(entries []kv.Entry, done func(error)) error {
 			size += int64(len(entries[n].Value))
 			n++
 		}
-		t.s.charge(size)
+		t.s.space.Charge(size)
 		if n == len(entries) && done != nil {
 			t.s.data.CommitAsync(entries, done)
 			return nil
@@ -193,12 +97,12 @@ func encodePartRecord(key []byte, rec partRecord) []byte {
 	if err != nil {
 		panic("BUG: encode a part record: " + err.Error())
 	}
-	return seal(key, append([]byte{writeMagic, recordFormat}, body...))
+	return seal(key, append([]byte{groups.Magic, recordFormat}, body...))
 }
 
 // openPartRecord reads the value of a part; ok is false when the rows are in it, or nobody can tell.
 func openPartRecord(key, val []byte) (rec partRecord, ok bool) {
-	if len(val) < 2 || val[0] != writeMagic || val[1] != recordFormat {
+	if len(val) < 2 || val[0] != groups.Magic || val[1] != recordFormat {
 		return rec, false
 	}
 	body, err := unseal(key, val)
@@ -210,15 +114,16 @@ func openPartRecord(key, val []byte) (rec partRecord, ok bool) {
 
 // restoreStaged returns the rowset of a pending part after a restart, nil when it is not what its payload says.
 func (t *Tablet) restoreStaged(id uint64, payload []byte) *stagedPart {
-	g, err := openGrouped(payload)
+	g, err := wire.OpenGrouped(payload)
 	if err != nil {
 		return nil
 	}
 	size := int64(0)
-	for i := range g.entries {
-		size += g.entries[i].Bytes
+	list := entriesOfGroups(g)
+	for i := range list {
+		size += list[i].Bytes
 	}
-	return &stagedPart{rowset: newRowsetState(t.uid, rowsetEntry{ID: id, Rows: uint32(g.rows), Bytes: size}, g.entries)}
+	return &stagedPart{rowset: newRowsetState(t.uid, rowsetEntry{ID: id, Rows: uint32(g.Rows()), Bytes: size}, list)}
 }
 
 // loadGrouped makes the payload of a part again from its rowset.
@@ -310,7 +215,7 @@ func (t *Tablet) partGone(e partEntry) {
 
 // groupPart gives a grouped part the rowset that it becomes and has both stored; false when the rowsets of the tablet are not
 // laid out yet, which is while it is imported.
-func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *grouped) bool {
+func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *wire.Grouped) bool {
 	t.record.Lock()
 	unlisted := t.unlisted
 	t.record.Unlock()
@@ -321,7 +226,7 @@ func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *group
 	id := t.nextRowset
 	t.nextRowset++
 	t.mu.Unlock()
-	r, entries := g.rowsetOf(t.uid, id)
+	r, entries := rowsetOf(g, t.uid, id)
 	t.mu.Lock()
 	pt := t.pending[txn]
 	there := pt != nil && number < len(pt.parts) && pt.parts[number] == p

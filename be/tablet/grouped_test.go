@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/zeebo/xxh3"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset/groups"
 	"stele/sql/vec"
@@ -24,7 +25,7 @@ func regrouped(tb testing.TB, schema *types.Schema, payload []byte) []byte {
 
 func groupedPayload(tb testing.TB, schema *types.Schema, payload []byte) []byte {
 	tb.Helper()
-	ops, b, err := DecodeWrite(schema, payload)
+	ops, b, err := wire.Decode(schema, payload)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func groupedPayload(tb testing.TB, schema *types.Schema, payload []byte) []byte 
 		sel[i], sorted[i] = int32(at), keys[at]
 	}
 	b.Sel = sel
-	out, err := EncodeGrouped(schema, b.Compact(), sorted)
+	out, err := wire.EncodeGrouped(schema, b.Compact(), sorted)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestGroupedChangeIsStoredOnce(t *testing.T) {
 	if err := tb.Prepare(context.Background(), 7, payload); err != nil { // what it has pending of the same transaction is overwritten
 		t.Fatal(err)
 	}
-	if err := tb.ApplyChange(types.InitialVersion+1, EncodeChange(7, [][]byte{payload})); err != nil {
+	if err := tb.ApplyChange(types.InitialVersion+1, wire.EncodeChange(7, [][]byte{payload})); err != nil {
 		t.Fatal(err)
 	}
 	check := func(when string) {
@@ -229,9 +230,9 @@ func TestGroupedOutlivesItsRowset(t *testing.T) {
 func FuzzOpenGrouped(f *testing.F) {
 	schema := testSchema()
 	f.Add(groupedPuts(f, row{1, "a", 1}, row{2, "b", 2}))
-	f.Add([]byte{writeMagic, groups.Format, 1, 1, 1})
+	f.Add([]byte{groups.Magic, groups.Format, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, p []byte) {
-		ops, b, err := DecodeWrite(&schema, resealed(p))
+		ops, b, err := wire.Decode(&schema, resealed(p))
 		if err == nil && len(ops) != b.N {
 			t.Fatalf("%d ops for %d rows", len(ops), b.N)
 		}

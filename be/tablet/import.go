@@ -11,7 +11,10 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/fxamacker/cbor/v2"
 
+	"stele/be/tablet/deletes"
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/space"
 	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/rowset"
@@ -57,7 +60,7 @@ func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
 	if err := checkMeta(&m); err != nil {
 		return nil, err
 	}
-	if err := s.roomFor(size); err != nil {
+	if err := s.allows(space.ForClone, size); err != nil {
 		return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
 	}
 	s.mu.Lock()
@@ -75,9 +78,8 @@ func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
 	if from != nil {
 		uid = from.rec.UID
 	} else {
-		var superEntry kv.Entry
-		uid, superEntry = s.nextUIDLocked()
-		if err := s.meta.Commit(superEntry); err != nil {
+		uid = s.nextUIDLocked()
+		if err := s.meta.Commit(s.superEntry()); err != nil {
 			return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
 		}
 	}
@@ -85,21 +87,6 @@ func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
 	im.t.unlisted = true
 	s.relist(func() { s.imports[uid] = im })
 	return im, nil
-}
-
-// roomFor wants twice the reserve to be left after size more bytes: a disk near its reserve takes no clones.
-func (s *Store) roomFor(size int64) error {
-	if err := s.writable(); err != nil {
-		return err
-	}
-	total, available, err := s.measure()
-	if err != nil {
-		return fmt.Errorf("measure free space: %w", err)
-	}
-	if reserve := 2 * s.reserve(total); available-size < reserve {
-		return fmt.Errorf("%d bytes are free, %d are wanted and %d must be left: %w", available, size, reserve, ErrDiskFull)
-	}
-	return nil
 }
 
 // Next returns the number of the chunk that Write wants: where an interrupted clone goes on.
@@ -192,7 +179,7 @@ func (im *Import) lay(h *cloneHeader) error {
 		m := t.meta.clone()
 		m.Schema = h.Schema
 		t.setMeta(m)
-		t.mems = []*memtable{t.newMemtable()}
+		t.mems = []*memtable.Table{t.newMemtable()}
 	}
 	if err := im.layRowsets(h); err != nil {
 		return err
@@ -224,7 +211,7 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 		groups[i].MaxVersion = min(groups[i].MaxVersion, im.version)
 	}
 	r := newRowsetState(im.t.uid, rowsetEntry{ID: id, Rows: uint32(rows), Bytes: size}, groups)
-	r.deletes = newDeletes(hidden, nil)
+	r.deletes = deletes.New(hidden, nil)
 	if !hidden.IsEmpty() {
 		r.entry.Deletes = sumOf(deletesEntry(r, &r.deletes, im.version).Value)
 	}
@@ -291,7 +278,7 @@ func (im *Import) push() error {
 	if err := im.s.writable(); err != nil {
 		return err
 	}
-	im.s.charge(im.bytes)
+	im.s.space.Charge(im.bytes)
 	stored, bytes, free := make(chan error, 1), im.bytes, im.free
 	im.s.data.CommitAsync(im.queued, func(err error) {
 		im.s.importing.Add(-bytes)
@@ -422,7 +409,7 @@ func (im *Import) flip() error {
 	s, t := im.s, im.t
 	t.manifesting.Lock() // it may be flushed or merged, once it has caught up
 	defer t.manifesting.Unlock()
-	s.lockTablet(t.id)
+	s.lockTablets(t.id)
 	defer s.mu.Unlock()
 	old := s.tablets[t.id]
 	if old != nil {

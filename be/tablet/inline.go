@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -73,28 +74,28 @@ func openVersions(key, val []byte) ([]storedVersion, error) {
 		}
 		return []storedVersion{one}, nil
 	}
-	r := &writeReader{src: body[1:]}
+	r := &wire.Reader{Src: body[1:]}
 	first := types.Version(keyUint(key, 1))
-	out := []storedVersion{r.inline(first)}
-	for body[0] == runMagic && len(r.src) > 0 && r.err == nil {
-		out = append(out, r.inline(first))
+	out := []storedVersion{openInline(r, first)}
+	for body[0] == runMagic && len(r.Src) > 0 && r.Err == nil {
+		out = append(out, openInline(r, first))
 	}
-	if r.err != nil || len(r.src) != 0 {
+	if r.Err != nil || len(r.Src) != 0 {
 		return nil, fmt.Errorf("version record of key %x: %w", key, ErrCorrupt)
 	}
 	return out, nil
 }
 
-// inline reads the next record of a run.
-func (r *writeReader) inline(run types.Version) (out storedVersion) {
-	out.rec = versionRecord{Txn: types.TxnID(r.uvarint()), AtMs: r.varint(), run: run}
-	n := r.uvarint()
-	if n > uint64(len(r.src)) {
-		r.err = ErrPayload
+// openInline reads the next record of a run.
+func openInline(r *wire.Reader, run types.Version) (out storedVersion) {
+	out.rec = versionRecord{Txn: types.TxnID(r.Uvarint()), AtMs: r.Varint(), run: run}
+	n := r.Uvarint()
+	if n > uint64(len(r.Src)) {
+		r.Err = ErrPayload
 		return out
 	}
 	for range n {
-		out.payloads = append(out.payloads, r.take(r.uvarint()))
+		out.payloads = append(out.payloads, r.Take(r.Uvarint()))
 	}
 	noteParts(&out.rec, out.payloads)
 	return out

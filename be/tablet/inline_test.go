@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -29,7 +30,7 @@ func wantChanges(t *testing.T, tb *Tablet, want [][][]byte) {
 		t.Fatalf("%d change sets, want %d", len(got), len(want))
 	}
 	for i, c := range got {
-		txn, parts, err := DecodeChange(c.Payload)
+		txn, parts, err := wire.DecodeChange(c.Payload)
 		if err != nil || txn != types.TxnID(c.Version) || !slices.EqualFunc(parts, want[i], slices.Equal) {
 			t.Fatalf("change set of version %d: txn %d, %d parts, want %d: %v", c.Version, txn, len(parts), len(want[i]), err)
 		}

@@ -3,6 +3,7 @@ package tablet
 import (
 	"slices"
 
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -11,8 +12,6 @@ import (
 const (
 	// pickPart is of how many rows of a row group, or memtable, fewer than one is wanted when those are read one by one.
 	pickPart = 16
-	// narrowPart is of how much of the range of a column less than one part is wanted when an order is worth making.
-	narrowPart = 4
 	// leastOrdered is from how many rows on a row group has orders: a vector of texts takes as long to decode as all the rest of a small
 	// statement.
 	leastOrdered = 256
@@ -25,14 +24,14 @@ const (
 func (it *Iter) byOrder(u *unit) (n int64, known bool) {
 	rows := int64(u.w.r.groups[u.group].Rows)
 	var order *rowset.Order
-	var by *prune
+	var by *sought.Values
 	for i := range it.prune {
 		p := &it.prune[i]
 		o := it.orderOf(u, p)
 		if o == nil {
 			continue
 		}
-		if c := int64(p.count(o)); !known || c < n {
+		if c := int64(p.Count(o)); !known || c < n {
 			n, known, order, by = c, true, o, p
 		}
 	}
@@ -43,8 +42,8 @@ func (it *Iter) byOrder(u *unit) (n int64, known bool) {
 }
 
 // orderOf returns the order of a row group by the column of p, if it has one.
-func (it *Iter) orderOf(u *unit, p *prune) *rowset.Order {
-	if !p.keyed {
+func (it *Iter) orderOf(u *unit, p *sought.Values) *rowset.Order {
+	if !p.Keyed {
 		return nil
 	}
 	o := it.s.t.s.orders.Order(u.w.r.group(u.group), p.OrderBy)
@@ -74,7 +73,7 @@ func (it *Iter) orderedFirst(group *rowset.Group) error {
 func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 	for i := range it.prune {
 		p := &it.prune[i]
-		if c := group.Column(p.Column); c >= 0 && p.keyed && p.narrows(zonesOf(group, c)) {
+		if c := group.Column(p.Column); c >= 0 && p.Keyed && p.Narrows(zonesOf(group, c)) {
 			if err := it.makeOrder(u, group, c, p); err != nil {
 				return err
 			}
@@ -91,7 +90,7 @@ func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 }
 
 // makeOrder makes one order, if that was asked for before.
-func (it *Iter) makeOrder(u *unit, group *rowset.Group, c int, p *prune) error {
+func (it *Iter) makeOrder(u *unit, group *rowset.Group, c int, p *sought.Values) error {
 	orders := it.s.t.s.orders
 	if it.made >= ordersMade || group.Rows() < leastOrdered || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.OrderBy) {
 		return nil
@@ -115,7 +114,7 @@ func zonesOf(group *rowset.Group, c int) (from, to uint64) {
 
 // decodePicked reads the rows of a row group that an order has found, a batch for each vec.MaxRows.
 func (it *Iter) decodePicked(u *unit, group *rowset.Group) (ready []*vec.Batch, err error) {
-	found := u.by.rows(nil, u.order)
+	found := u.by.Rows(nil, u.order)
 	for len(found) > 0 {
 		n := min(len(found), vec.MaxRows)
 		b, err := it.pick(u, group, found[:n])
@@ -133,11 +132,10 @@ func (it *Iter) decodePicked(u *unit, group *rowset.Group) (ready []*vec.Batch, 
 // fromOrder makes batches of the rows of the current unit out of its order, which has their values: that of integers, where no other
 // column is wanted. False = the row group is needed.
 func (it *Iter) fromOrder(u *unit) bool {
-	if len(it.cols) != 1 || it.cols[0] != u.by.Column || u.by.Type.Phys() != types.PhysInt64 || u.by.null || u.w.r.groups[u.group].MaxVersion > it.s.version {
+	if len(it.cols) != 1 || it.cols[0] != u.by.Column || u.by.Type.Phys() != types.PhysInt64 || u.by.Null || u.w.r.groups[u.group].MaxVersion > it.s.version {
 		return false
 	}
-	for i := range u.by.spans {
-		from, to := u.order.From(u.by.spans[i].lo, u.by.spans[i].hi)
+	for from, to := range u.by.Entries(u.order) {
 		for ; from < to; from += vec.MaxRows {
 			end := min(from+vec.MaxRows, to)
 			v := rowset.NewVector(u.by.Type, end-from)
@@ -195,9 +193,9 @@ const endedAlone = 32
 func (it *Iter) endedAmong(u *unit, first, last uint32, n int) func(row uint32) bool {
 	start := u.w.r.starts[u.group]
 	if n <= endedAlone {
-		return func(row uint32) bool { return u.w.deletes.has(start+row, it.s.version) }
+		return func(row uint32) bool { return u.w.deletes.Has(start+row, it.s.version) }
 	}
-	dead := u.w.deletes.deadIn(nil, it.s.version, start+first, last-first+1)
+	dead := u.w.deletes.DeadIn(nil, it.s.version, start+first, last-first+1)
 	return func(row uint32) bool {
 		_, ended := slices.BinarySearch(dead, start+row)
 		return ended

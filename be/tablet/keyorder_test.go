@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/collation"
 	"stele/sql/expr"
@@ -84,7 +86,7 @@ func (h *orderHistory) write(t *testing.T, n int) {
 	for i, id := range h.rnd.Perm(9000)[:n] {
 		var r orderRow
 		one := rowset.NewVector(h.schema.Columns[0].Type, 1)
-		appendValue(one, expr.Value{I: int64(id)})
+		rowset.AppendValue(one, int64(id), 0, 0, nil)
 		rowset.AppendRow(b.Cols[0], one, 0)
 		for c := 2; c <= 8; c++ {
 			r[c-2] = h.value(c)
@@ -97,7 +99,7 @@ func (h *orderHistory) write(t *testing.T, n int) {
 			h.rows[int64(id)] = r
 		}
 	}
-	payload, err := EncodeWrite(&h.schema, ops, b)
+	payload, err := wire.Encode(&h.schema, ops, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func (h *orderHistory) append(v *vec.Vector, x expr.Value) {
 		return
 	}
 	one := rowset.NewVector(v.Type, 1)
-	appendValue(one, x)
+	rowset.AppendValue(one, x.I, x.Hi, x.F, x.B)
 	rowset.AppendRow(v, one, 0)
 }
 
@@ -125,7 +127,7 @@ func (h *orderHistory) key(c types.ColumnID, x expr.Value) string {
 var collationsDrawn = []types.Collation{types.CollationBinary, types.CollationBinary, types.CollationGeneralCI, types.Collation0900AI}
 
 // sought returns a value that a predicate may compare with.
-func (h *orderHistory) sought(p *Predicate) expr.Value {
+func (h *orderHistory) sought(p *sought.Predicate) expr.Value {
 	v := h.value(int(p.Column))
 	if !v.Null && p.By != types.CollationBinary {
 		v.B = collation.AppendKey(nil, p.By, v.B)
@@ -134,13 +136,13 @@ func (h *orderHistory) sought(p *Predicate) expr.Value {
 }
 
 // draw returns a predicate on one of the columns with a key, or on the primary one.
-func (h *orderHistory) draw() Predicate {
-	p := Predicate{Column: types.ColumnID(1 + h.rnd.IntN(7)), Op: CompareOp(h.rnd.IntN(5))}
+func (h *orderHistory) draw() sought.Predicate {
+	p := sought.Predicate{Column: types.ColumnID(1 + h.rnd.IntN(7)), Op: sought.CompareOp(h.rnd.IntN(5))}
 	if p.Column == 3 {
 		p.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]
 	}
 	if h.rnd.IntN(2) == 0 {
-		p.Op = OpEQ
+		p.Op = sought.OpEQ
 	}
 	for p.Value = h.sought(&p); p.Value.Null; p.Value = h.sought(&p) {
 	}
@@ -154,9 +156,9 @@ func (h *orderHistory) draw() Predicate {
 		}
 	}
 	keys := slices.Sorted(maps.Keys(values))
-	p.Op, p.Null = OpIn, h.rnd.IntN(3) == 0
+	p.Op, p.Null = sought.OpIn, h.rnd.IntN(3) == 0
 	for i := 0; i < len(keys); i++ {
-		r := Range{Lo: values[keys[i]], Hi: values[keys[i]]}
+		r := sought.Range{Lo: values[keys[i]], Hi: values[keys[i]]}
 		if h.rnd.IntN(3) == 0 && i+1 < len(keys) {
 			i++
 			r.Hi = values[keys[i]]
@@ -167,16 +169,16 @@ func (h *orderHistory) draw() Predicate {
 }
 
 // test returns whether a value, by its key, is one that a predicate wants.
-func (h *orderHistory) test(p *Predicate) func(key []byte) bool {
+func (h *orderHistory) test(p *sought.Predicate) func(key []byte) bool {
 	ranges := p.Ranges
 	none := expr.Value{Null: true}
 	switch p.Op {
-	case OpEQ:
-		ranges = []Range{{p.Value, p.Value}}
-	case OpGE, OpGT:
-		ranges = []Range{{p.Value, none}}
-	case OpLE, OpLT:
-		ranges = []Range{{none, p.Value}}
+	case sought.OpEQ:
+		ranges = []sought.Range{{Lo: p.Value, Hi: p.Value}}
+	case sought.OpGE, sought.OpGT:
+		ranges = []sought.Range{{Lo: p.Value, Hi: none}}
+	case sought.OpLE, sought.OpLT:
+		ranges = []sought.Range{{Lo: none, Hi: p.Value}}
 	}
 	keys := make([][2]string, len(ranges))
 	for i, r := range ranges {
@@ -191,13 +193,13 @@ func (h *orderHistory) test(p *Predicate) func(key []byte) bool {
 			if len(k[1]) == 1 { // none
 				hi = -1
 			}
-			return (lo < 0 || lo == 0 && p.Op != OpGT) && (hi < 0 || hi == 0 && p.Op != OpLT)
+			return (lo < 0 || lo == 0 && p.Op != sought.OpGT) && (hi < 0 || hi == 0 && p.Op != sought.OpLT)
 		})
 	}
 }
 
 // check compares what a scan returns with the rows of a version, as they pass the predicates.
-func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []Predicate, first *First) {
+func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []sought.Predicate, first *First) {
 	t.Helper()
 	tests := make([]func([]byte) bool, len(prune))
 	for i := range prune {
@@ -376,7 +378,7 @@ func TestKeyOrders(t *testing.T) {
 
 // ask asks the same several times: an order is made by the second one.
 func (h *orderHistory) ask(t *testing.T, of []*Snapshot) {
-	prune := []Predicate{h.draw()}
+	prune := []sought.Predicate{h.draw()}
 	for h.rnd.IntN(3) == 0 {
 		prune = append(prune, h.draw())
 	}
@@ -411,7 +413,7 @@ func loadOrdered(t *testing.T, opt Options, n int) (*Store, *orderHistory) {
 }
 
 // readBy counts what a scan by predicates reads.
-func (h *orderHistory) readBy(t *testing.T, s *Store, prune []Predicate, first *First) (vectors, rows int64) {
+func (h *orderHistory) readBy(t *testing.T, s *Store, prune []sought.Predicate, first *First) (vectors, rows int64) {
 	t.Helper()
 	snap, err := h.tb.Current()
 	if err != nil {
@@ -433,20 +435,20 @@ func TestKeyOrdersReadFew(t *testing.T) {
 	}
 	for _, q := range []struct {
 		name  string
-		prune []Predicate
+		prune []sought.Predicate
 		first *First
 		most  int64 // vectors
 	}{
 		{"last ones", nil, &First{Column: 5, N: 3, Desc: true}, 10},
-		{"first of few, of which there is no order yet", []Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 7}}}, &First{Column: 5, N: 3}, 20},
-		{"one value", []Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 1000}}}, nil, 0},
-		{"a range", []Predicate{{Column: 7, Op: OpIn, Ranges: []Range{{expr.Value{I: 5}, expr.Value{I: 7}}}}}, nil, 20},
-		{"a text", []Predicate{{Column: 3, Op: OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/none")}}}, nil, 0},
+		{"first of few, of which there is no order yet", []sought.Predicate{{Column: 2, Op: sought.OpEQ, Value: expr.Value{I: 7}}}, &First{Column: 5, N: 3}, 20},
+		{"one value", []sought.Predicate{{Column: 2, Op: sought.OpEQ, Value: expr.Value{I: 1000}}}, nil, 0},
+		{"a range", []sought.Predicate{{Column: 7, Op: sought.OpIn, Ranges: []sought.Range{{Lo: expr.Value{I: 5}, Hi: expr.Value{I: 7}}}}}, nil, 20},
+		{"a text", []sought.Predicate{{Column: 3, Op: sought.OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/none")}}}, nil, 0},
 		{"first ones", nil, &First{Column: 2, N: 3}, 10},
 		{"first by key", nil, &First{Column: 1, N: 3}, 2},
 		{"last by key", nil, &First{Column: 1, N: 3, Desc: true, Ties: true}, 2},
-		{"page by key", []Predicate{{Column: 1, Op: OpGT, Value: expr.Value{I: 4000}}}, &First{Column: 1, N: 3}, 2},
-		{"first of some", []Predicate{{Column: 7, Op: OpGT, Value: expr.Value{I: 5}}}, &First{Column: 7, N: 3}, 10},
+		{"page by key", []sought.Predicate{{Column: 1, Op: sought.OpGT, Value: expr.Value{I: 4000}}}, &First{Column: 1, N: 3}, 2},
+		{"first of some", []sought.Predicate{{Column: 7, Op: sought.OpGT, Value: expr.Value{I: 5}}}, &First{Column: 7, N: 3}, 10},
 	} {
 		for range 3 { // asked, made, used
 			h.readBy(t, s, q.prune, q.first)
@@ -464,13 +466,13 @@ func TestKeyOrdersReadFew(t *testing.T) {
 func TestKeyOrdersOfMemory(t *testing.T) {
 	t.Parallel()
 	s, h := loadOrdered(t, testOptions(), 8900)
-	p := Predicate{Column: 3, Op: OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/7")}}
+	p := sought.Predicate{Column: 3, Op: sought.OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/7")}}
 	snap, err := h.tb.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer snap.Release()
-	it := snap.Scan(orderCols, ScanOptions{Prune: []Predicate{p}})
+	it := snap.Scan(orderCols, ScanOptions{Prune: []sought.Predicate{p}})
 	read := 0
 	for {
 		b, err := it.Next(t.Context())
@@ -491,7 +493,7 @@ func TestKeyOrdersOfMemory(t *testing.T) {
 	if err := h.tb.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if used := s.memOrdered.Load(); used != 0 {
+	if used, _ := s.memOrders.Usage(); used != 0 {
 		t.Errorf("after a flush the orders of memtables take %d bytes", used)
 	}
 }
@@ -504,7 +506,7 @@ func TestKeyOrdersOfRowsetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		h.readBy(t, s, []Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 3}}}, nil)
+		h.readBy(t, s, []sought.Predicate{{Column: 2, Op: sought.OpEQ, Value: expr.Value{I: 3}}}, nil)
 	}
 	if used, _ := s.orders.Used(); used == 0 {
 		t.Fatal("there is no order")
@@ -544,7 +546,7 @@ func TestKeyOrdersBesideMerges(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					mine.check(t, snap, []Predicate{mine.draw()}, nil)
+					mine.check(t, snap, []sought.Predicate{mine.draw()}, nil)
 				}
 			}
 		})
@@ -570,13 +572,13 @@ func TestKeyOrdersHaveValues(t *testing.T) {
 	if err := h.tb.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	between := Predicate{Column: 2, Op: OpIn, Ranges: []Range{{expr.Value{I: -20}, expr.Value{I: 20}}}}
+	between := sought.Predicate{Column: 2, Op: sought.OpIn, Ranges: []sought.Range{{Lo: expr.Value{I: -20}, Hi: expr.Value{I: 20}}}}
 	test := h.test(&between)
 	count := func(snap *Snapshot, want bool) {
 		t.Helper()
 		before := s.Counters()
 		n, all := 0, h.batch(snap.version)
-		it := snap.Scan([]types.ColumnID{2}, ScanOptions{Prune: []Predicate{between}})
+		it := snap.Scan([]types.ColumnID{2}, ScanOptions{Prune: []sought.Predicate{between}})
 		for {
 			b, err := it.Next(t.Context())
 			if err != nil {
@@ -650,7 +652,7 @@ func TestKeyOrdersOfLaterColumns(t *testing.T) {
 		}
 		for value, want := range map[int64]int{5: rows, 6: 0} {
 			before, found := s.Counters().VectorsRead, 0
-			it := snap.Scan([]types.ColumnID{1, 9}, ScanOptions{Prune: []Predicate{{Column: 9, Op: OpEQ, Value: expr.Value{I: value}}}})
+			it := snap.Scan([]types.ColumnID{1, 9}, ScanOptions{Prune: []sought.Predicate{{Column: 9, Op: sought.OpEQ, Value: expr.Value{I: value}}}})
 			for {
 				b, err := it.Next(t.Context())
 				if err != nil {
@@ -676,7 +678,7 @@ func TestKeyOrdersOfLaterColumns(t *testing.T) {
 				t.Errorf("%d vectors are read for a value that no row has", read)
 			}
 		}
-		h.check(t, snap, []Predicate{{Column: 8, Op: OpEQ, Value: expr.Value{B: []byte("a text of some length, of row 77")}}}, nil)
+		h.check(t, snap, []sought.Predicate{{Column: 8, Op: sought.OpEQ, Value: expr.Value{B: []byte("a text of some length, of row 77")}}}, nil)
 		snap.Release()
 	}
 }

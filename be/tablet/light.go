@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -34,7 +35,7 @@ func (t *Tablet) PrepareLight(txn types.TxnID, part int, payload []byte) (bool, 
 	return t.PrepareWritten(txn, part, payload, nil)
 }
 
-// Written is what EncodeWrite has made a payload of; what that leaves out of rows that are deleted it may have. Nobody changes it any more.
+// Written is what wire.Encode has made a payload of; what that leaves out of rows that are deleted it may have. Nobody changes it any more.
 type Written struct {
 	Schema *types.Schema
 	Ops    []types.RowOp
@@ -161,7 +162,7 @@ func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *d
 // Light returns the payload by which a part can be light: the given one, or, of a part that is light already, its own. nil = it has
 // to be durable, because it is large, or others of the transaction are durable.
 func (t *Tablet) Light(txn types.TxnID, part int, payload []byte) []byte {
-	if len(payload) > laterBytes || isGrouped(payload) || t.s.largeWrite(payload) {
+	if len(payload) > laterBytes || wire.IsGrouped(payload) || t.s.largeWrite(payload) {
 		return nil
 	}
 	t.mu.RLock()

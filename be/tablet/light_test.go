@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -110,7 +111,7 @@ func TestApplyChangeOverLight(t *testing.T) {
 	part := puts(t, row{1, "a", 1})
 	light(t, tb, 2, 0, part)
 	light(t, tb, 2, 1, puts(t, row{9, "a", 9})) // which the transaction did not have in the end
-	if err := tb.ApplyChange(2, EncodeChange(2, [][]byte{part})); err != nil || len(tb.Pending()) != 0 {
+	if err := tb.ApplyChange(2, wire.EncodeChange(2, [][]byte{part})); err != nil || len(tb.Pending()) != 0 {
 		t.Fatal(err, tb.Pending())
 	}
 	if err := s.Close(); err != nil {
@@ -171,7 +172,7 @@ func TestLightBesideReaders(t *testing.T) {
 			for ok := true; err == nil && ok; {
 				var c Change
 				if c, ok, err = stream.Next(); err == nil && ok {
-					if txn, parts, derr := DecodeChange(c.Payload); derr != nil || txn != types.TxnID(c.Version) || len(parts) != 1 {
+					if txn, parts, derr := wire.DecodeChange(c.Payload); derr != nil || txn != types.TxnID(c.Version) || len(parts) != 1 {
 						t.Errorf("version %d: txn %d, %d parts, %v", c.Version, txn, len(parts), derr)
 					}
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/space"
 )
 
 const (
@@ -275,10 +276,10 @@ func (s *Store) reclaimDue() bool {
 	if dead > s.opt.ReclaimBytes && dead > size*15/100 {
 		return true
 	}
-	return dead > size/20 && errors.Is(s.roomFor(0), ErrDiskFull)
+	return dead > size/20 && errors.Is(s.allows(space.ForClone, 0), ErrDiskFull)
 }
 
-// Reclaim gives the disk space of deleted data back (DESIGN.md, "Space"). It may take a while and write as much as is alive in
+// Reclaim gives the disk space of deleted data back (kv/DESIGN.md, "Collector"). It may take a while and write as much as is alive in
 // the files that it rewrites.
 func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {
@@ -298,7 +299,7 @@ func (s *Store) Reclaim(ctx context.Context) error {
 
 // pace has what gives room back wait until it may write so many bytes more, if there is room for them.
 func (s *Store) pace(ctx context.Context, bytes int64) error {
-	if err := s.leaves(leaveMove, bytes); err != nil {
+	if err := s.allows(space.ForMove, bytes); err != nil {
 		return err
 	}
 	return s.spend(ctx, s.budget, bytes)

@@ -8,18 +8,19 @@ import (
 	"sync"
 	"testing"
 
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 )
 
 // hotRange is a narrow range of the first key column, or some values of it.
-func (h *narrowHistory) hotRange() []Predicate {
+func (h *narrowHistory) hotRange() []sought.Predicate {
 	if h.rnd.IntN(4) == 0 {
-		return []Predicate{{Column: 1, Op: OpIn, Ranges: h.ranges(1)}}
+		return []sought.Predicate{{Column: 1, Op: sought.OpIn, Ranges: h.ranges(1)}}
 	}
-	lo, hi := Predicate{Column: 1, Op: OpGE}, Predicate{Column: 1, Op: OpLE}
+	lo, hi := sought.Predicate{Column: 1, Op: sought.OpGE}, sought.Predicate{Column: 1, Op: sought.OpLE}
 	lo.Value.I = h.value(1)
 	hi.Value.I = lo.Value.I + h.rnd.Int64N(12) - 1
-	return []Predicate{lo, hi}
+	return []sought.Predicate{lo, hi}
 }
 
 // TestHotKeys: rows that change all the time are read as they were at each version, by snapshots from before the keys were put in order
@@ -62,7 +63,10 @@ func TestHotKeys(t *testing.T) {
 				h.check(t, v, open[v], h.hotRange())
 			}
 		}
-		if k := h.tb.mems[len(h.tb.mems)-1].orders.keys; k != nil && k.upTo > len(k.rows) {
+		w := h.tb.mems[len(h.tb.mems)-1].View()
+		at := w.Schema.ColumnIndex(h.tb.key[0])
+		all := func(each func(lo, hi uint64)) { each(0, ^uint64(0)) }
+		if k := w.Keys(h.tb.s.memOrders, at, 1<<63); k != nil && k.Len() > k.Count(all) {
 			inOrder++
 		}
 		for v := range h.versions {

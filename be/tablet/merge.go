@@ -8,6 +8,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"stele/be/tablet/deletes"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -17,7 +18,7 @@ import (
 func (c *compaction) merge(ctx context.Context, w *rowsetWriter) error {
 	m := &merged{w: w}
 	for i := range c.in {
-		cur := &cursor{c: c, in: i, dead: c.in[i].deletes.rowsAt(c.drop)}
+		cur := &cursor{c: c, in: i, dead: c.in[i].deletes.RowsAt(c.drop)}
 		if err := cur.load(); err != nil {
 			return err
 		}
@@ -210,7 +211,7 @@ func (cur *cursor) load() error {
 	if cur.vector++; cur.vector == vectors {
 		cur.group, cur.vector = cur.group+1, 0
 	}
-	cur.gone = deadRows(cur.gone[:0], cur.dead, cur.pos, uint32(len(cur.keys)))
+	cur.gone = deletes.Within(cur.gone[:0], cur.dead, cur.pos, uint32(len(cur.keys)))
 	cur.widest = widest(cur.cols)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -53,7 +54,7 @@ func TestMergeOfInputsThatTakeTurns(t *testing.T) {
 				n++
 			}
 		}
-		p, err := EncodeWrite(schema, slices.Repeat([]types.RowOp{op}, n), b.Finish())
+		p, err := wire.Encode(schema, slices.Repeat([]types.RowOp{op}, n), b.Finish())
 		if err != nil {
 			t.Fatal(err)
 		}

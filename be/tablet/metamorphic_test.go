@@ -13,6 +13,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -122,7 +124,7 @@ func (h *history) drawWrite(t *rapid.T, tb testing.TB, rows map[string]string) [
 			rows[key] = rowImage(b, i)
 		}
 	}
-	payload, err := EncodeWrite(&h.schema, ops, b)
+	payload, err := wire.Encode(&h.schema, ops, b)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -181,7 +183,7 @@ func (h *history) checkSkipping(t *rapid.T, s *Snapshot) {
 		if v.IsNull(0) || v.Type.Phys() != types.PhysInt64 && v.Type.Phys() != types.PhysBytes {
 			continue
 		}
-		p := Predicate{Column: id, Op: rowset.OpEQ}
+		p := sought.Predicate{Column: id, Op: sought.OpEQ}
 		if v.Type.Phys() == types.PhysInt64 {
 			p.Value.I = v.I64[0]
 		} else {
@@ -199,8 +201,8 @@ func (h *history) checkSkipping(t *rapid.T, s *Snapshot) {
 			return n
 		}
 		least, most := p, p
-		least.Op, most.Op = rowset.OpGE, rowset.OpLE
-		for _, prune := range [][]Predicate{{p}, {least, most}, {most}} {
+		least.Op, most.Op = sought.OpGE, sought.OpLE
+		for _, prune := range [][]sought.Predicate{{p}, {least, most}, {most}} {
 			if got, want := count(h.batches(t, s, ScanOptions{Prune: prune})), count(all); got != want {
 				t.Fatalf("column %d: %d rows with a value are found when skipping, %d are there", c, got, want)
 			}
@@ -262,7 +264,7 @@ func (f *follower) follow(t *rapid.T, tb *Tablet, dir string, opt Options) {
 			changes = append(changes, c)
 		}
 		err = f.tab.ApplyChanges(changes)
-		if !errors.Is(err, ErrSchema) {
+		if !errors.Is(err, wire.ErrSchema) {
 			check(err)
 			break
 		}

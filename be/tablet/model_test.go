@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -322,7 +323,7 @@ func (x *machine) changes() {
 	x.check(err)
 	c, _, err := stream.Next()
 	x.check(err)
-	txn, parts, err := DecodeChange(c.Payload)
+	txn, parts, err := wire.DecodeChange(c.Payload)
 	x.check(err)
 	if want := x.m.payloads[newest-2]; txn != x.m.txns[newest-2] || !slices.EqualFunc(parts, want, slices.Equal) {
 		x.t.Fatalf("the change set of version %d is of txn %d with %d parts, want %d with %d", newest, txn, len(parts), x.m.txns[newest-2], len(want))
@@ -455,7 +456,7 @@ func (x *machine) verifyDigest() {
 	other, err := x.store.Create(testMeta(2))
 	x.check(err)
 	for i, parts := range x.m.payloads {
-		x.check(other.ApplyChange(types.Version(i+2), EncodeChange(types.TxnID(i+1), parts)))
+		x.check(other.ApplyChange(types.Version(i+2), wire.EncodeChange(types.TxnID(i+1), parts)))
 	}
 	got, rows, err := x.tab.Digest(x.m.version())
 	x.check(err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/rowset"
@@ -78,7 +80,7 @@ func (h *narrowHistory) write(t *testing.T, n int) {
 			h.rows[k] = val
 		}
 	}
-	payload, err := EncodeWrite(&h.schema, ops, b)
+	payload, err := wire.Encode(&h.schema, ops, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,12 +88,12 @@ func (h *narrowHistory) write(t *testing.T, n int) {
 }
 
 // draw returns some predicates on the key.
-func (h *narrowHistory) draw() (out []Predicate) {
+func (h *narrowHistory) draw() (out []sought.Predicate) {
 	for range 1 + h.rnd.IntN(4) {
-		p := Predicate{Column: types.ColumnID(1 + h.rnd.IntN(2)), Op: CompareOp(h.rnd.IntN(5))}
+		p := sought.Predicate{Column: types.ColumnID(1 + h.rnd.IntN(2)), Op: sought.CompareOp(h.rnd.IntN(5))}
 		p.Value.I = h.value(p.Column)
 		if h.rnd.IntN(3) == 0 {
-			p.Op, p.Ranges = OpIn, h.ranges(p.Column)
+			p.Op, p.Ranges = sought.OpIn, h.ranges(p.Column)
 		}
 		out = append(out, p)
 	}
@@ -107,7 +109,7 @@ func (h *narrowHistory) value(id types.ColumnID) int64 {
 }
 
 // ranges returns some ranges of values of a key column, as OpIn has them: single values as a rule, the ends of the outer ones open at times.
-func (h *narrowHistory) ranges(id types.ColumnID) (out []Range) {
+func (h *narrowHistory) ranges(id types.ColumnID) (out []sought.Range) {
 	var ends []int64
 	for range 1 + h.rnd.IntN(12) {
 		ends = append(ends, h.value(id))
@@ -115,7 +117,7 @@ func (h *narrowHistory) ranges(id types.ColumnID) (out []Range) {
 	slices.SortFunc(ends, func(a, b int64) int { return compareKey(id, a, b) })
 	ends = slices.Compact(ends)
 	for i := 0; i < len(ends); i++ {
-		r := Range{Lo: expr.Value{I: ends[i]}, Hi: expr.Value{I: ends[i]}}
+		r := sought.Range{Lo: expr.Value{I: ends[i]}, Hi: expr.Value{I: ends[i]}}
 		if i+1 < len(ends) && h.rnd.IntN(4) == 0 {
 			i++
 			r.Hi.I = ends[i]
@@ -136,14 +138,14 @@ func compareKey(id types.ColumnID, a, b int64) int {
 }
 
 // satisfies reports whether a key is one that predicates want.
-func (k narrowKey) satisfies(prune []Predicate) bool {
+func (k narrowKey) satisfies(prune []sought.Predicate) bool {
 	for _, p := range prune {
 		x := k.a
 		if p.Column == 2 {
 			x = k.b
 		}
-		if p.Op == OpIn {
-			if !slices.ContainsFunc(p.Ranges, func(r Range) bool {
+		if p.Op == sought.OpIn {
+			if !slices.ContainsFunc(p.Ranges, func(r sought.Range) bool {
 				return (r.Lo.Null || compareKey(p.Column, x, r.Lo.I) >= 0) && (r.Hi.Null || compareKey(p.Column, x, r.Hi.I) <= 0)
 			}) {
 				return false
@@ -151,7 +153,7 @@ func (k narrowKey) satisfies(prune []Predicate) bool {
 			continue
 		}
 		c := compareKey(p.Column, x, p.Value.I)
-		if !(c == 0 && p.Op != OpLT && p.Op != OpGT || c < 0 && (p.Op == OpLT || p.Op == OpLE) || c > 0 && (p.Op == OpGT || p.Op == OpGE)) {
+		if !(c == 0 && p.Op != sought.OpLT && p.Op != sought.OpGT || c < 0 && (p.Op == sought.OpLT || p.Op == sought.OpLE) || c > 0 && (p.Op == sought.OpGT || p.Op == sought.OpGE)) {
 			return false
 		}
 	}
@@ -159,7 +161,7 @@ func (k narrowKey) satisfies(prune []Predicate) bool {
 }
 
 // check compares what a scan with predicates returns with the rows of the version.
-func (h *narrowHistory) check(t *testing.T, v types.Version, s *Snapshot, prune []Predicate) (read, wanted int) {
+func (h *narrowHistory) check(t *testing.T, v types.Version, s *Snapshot, prune []sought.Predicate) (read, wanted int) {
 	want := h.versions[v]
 	got := map[narrowKey]int64{}
 	it := s.Scan([]types.ColumnID{4, 1, 2, 3}, ScanOptions{Prune: prune, Reuse: h.rnd.IntN(2) == 0})
@@ -238,16 +240,16 @@ func TestNarrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Release()
-	where := func(col types.ColumnID, op CompareOp, x int64) (p Predicate) {
+	where := func(col types.ColumnID, op sought.CompareOp, x int64) (p sought.Predicate) {
 		p.Column, p.Op, p.Value.I = col, op, x
 		return p
 	}
-	small := []Predicate{where(1, OpEQ, 1), where(2, OpGE, 100), where(2, OpLE, 180)}
+	small := []sought.Predicate{where(1, sought.OpEQ, 1), where(2, sought.OpGE, 100), where(2, sought.OpLE, 180)}
 	if read, wanted := h.check(t, tb.Version(), s, small); wanted == 0 || read != wanted {
 		t.Errorf("%d rows read for %d wanted", read, wanted)
 	}
-	value := func(x int64) Range { return Range{Lo: expr.Value{I: x}, Hi: expr.Value{I: x}} }
-	some := []Predicate{where(1, OpEQ, 1), {Column: 2, Op: OpIn, Ranges: []Range{value(17), value(300), value(301), value(900), {Lo: expr.Value{I: 1000}, Hi: expr.Value{I: 1020}}}}}
+	value := func(x int64) sought.Range { return sought.Range{Lo: expr.Value{I: x}, Hi: expr.Value{I: x}} }
+	some := []sought.Predicate{where(1, sought.OpEQ, 1), {Column: 2, Op: sought.OpIn, Ranges: []sought.Range{value(17), value(300), value(301), value(900), {Lo: expr.Value{I: 1000}, Hi: expr.Value{I: 1020}}}}}
 	if read, wanted := h.check(t, tb.Version(), s, some); wanted == 0 || read != wanted {
 		t.Errorf("%d rows read for %d wanted in a list", read, wanted)
 	}

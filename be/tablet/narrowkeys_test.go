@@ -10,6 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/rowset"
@@ -91,7 +93,7 @@ func (k *keysTable) write(rt *rapid.T, t *testing.T) {
 			k.rows[place] = n
 		}
 	}
-	payload, err := EncodeWrite(&k.schema, ops, b)
+	payload, err := wire.Encode(&k.schema, ops, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,10 +101,10 @@ func (k *keysTable) write(rt *rapid.T, t *testing.T) {
 }
 
 // satisfies reports whether a key is one that predicates want; the values of predicates are places.
-func (k *keysTable) satisfies(place [3]int, prune []Predicate, at []int) bool {
+func (k *keysTable) satisfies(place [3]int, prune []sought.Predicate, at []int) bool {
 	for i, p := range prune {
 		c := cmp.Compare(place[p.Column-1], at[i])
-		pass := c == 0 && p.Op != OpLT && p.Op != OpGT || c < 0 && (p.Op == OpLT || p.Op == OpLE) || c > 0 && (p.Op == OpGT || p.Op == OpGE)
+		pass := c == 0 && p.Op != sought.OpLT && p.Op != sought.OpGT || c < 0 && (p.Op == sought.OpLT || p.Op == sought.OpLE) || c > 0 && (p.Op == sought.OpGT || p.Op == sought.OpGE)
 		if !pass || place[p.Column-1] == null {
 			return false
 		}
@@ -111,7 +113,7 @@ func (k *keysTable) satisfies(place [3]int, prune []Predicate, at []int) bool {
 }
 
 func (k *keysTable) check(rt *rapid.T, t *testing.T) {
-	var prune []Predicate
+	var prune []sought.Predicate
 	var at []int
 	pinned := rapid.IntRange(0, len(k.kinds)-1).Draw(rt, "pinned") // columns that equal one value, before one in whose order rows may lie then
 	for n := range pinned + rapid.IntRange(0, 5).Draw(rt, "predicates") {
@@ -121,10 +123,10 @@ func (k *keysTable) check(rt *rapid.T, t *testing.T) {
 		}
 		values := keyKinds[k.kinds[i]].values
 		place := rapid.IntRange(0, len(values)-1).Draw(rt, "place")
-		p := Predicate{Column: types.ColumnID(i + 1), Op: CompareOp(rapid.IntRange(0, 4).Draw(rt, "op"))}
+		p := sought.Predicate{Column: types.ColumnID(i + 1), Op: sought.CompareOp(rapid.IntRange(0, 4).Draw(rt, "op"))}
 		p.Value.I = values[place]
 		if n < pinned {
-			p.Op = OpEQ
+			p.Op = sought.OpEQ
 		}
 		if keyKinds[k.kinds[i]].kind.Phys() == types.PhysBytes {
 			p.Value.I, p.Value.B = 0, fmt.Append(nil, place)
@@ -286,7 +288,7 @@ func TestFirstBehindText(t *testing.T) {
 			rowset.AppendRow(b.Cols[1], &vec.Vector{N: 1, I64: []int64{int64(1000*len(places) + i)}}, 0)
 			b.N++
 		}
-		payload, err := EncodeWrite(&k.schema, make([]types.RowOp, b.N), b)
+		payload, err := wire.Encode(&k.schema, make([]types.RowOp, b.N), b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +302,7 @@ func TestFirstBehindText(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Release()
-	opt := ScanOptions{Prune: []Predicate{{Column: 1, Op: OpEQ, Value: expr.Value{B: []byte("2")}}}, First: &First{Column: 2, N: 1},
+	opt := ScanOptions{Prune: []sought.Predicate{{Column: 1, Op: sought.OpEQ, Value: expr.Value{B: []byte("2")}}}, First: &First{Column: 2, N: 1},
 		Filter: &Filter{Columns: []int{0}, Keep: func(b *vec.Batch) (sel []int32, err error) {
 			for i := range b.Rows() {
 				if string(b.Cols[0].Bytes(b.Row(i))) == "2" {

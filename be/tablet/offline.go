@@ -114,7 +114,7 @@ func (t *Tablet) Rowsets() []RowsetInfo {
 	defer t.mu.RUnlock()
 	var out []RowsetInfo
 	for _, r := range t.rowsets {
-		out = append(out, RowsetInfo{ID: r.entry.ID, Rows: int64(r.entry.Rows), Hidden: int64(r.deletes.count()), Groups: len(r.groups), Bytes: r.entry.Bytes})
+		out = append(out, RowsetInfo{ID: r.entry.ID, Rows: int64(r.entry.Rows), Hidden: int64(r.deletes.Count()), Groups: len(r.groups), Bytes: r.entry.Bytes})
 	}
 	return out
 }

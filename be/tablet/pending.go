@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/wire"
 	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
@@ -84,7 +86,7 @@ func (d *decodedWrite) small() bool {
 	bytes := int64(0)
 	for _, v := range d.rows.Cols {
 		if v.N > 0 {
-			bytes += bytesOf(v, 0, v.N)
+			bytes += memtable.BytesOf(v, 0, v.N)
 		}
 	}
 	return bytes <= keptBytes
@@ -215,7 +217,7 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 
 // takesNow reports whether a part is small enough, and the disk idle enough, that nobody has to wait for anything.
 func (t *Tablet) takesNow(payload []byte) bool {
-	return len(payload) <= laterBytes && !isGrouped(payload) && !t.s.largeWrite(payload) && !t.s.mem.over(1) && !t.s.crowded()
+	return len(payload) <= laterBytes && !wire.IsGrouped(payload) && !t.s.largeWrite(payload) && !t.s.mem.over(1) && !t.s.crowded()
 }
 
 // decodeNow checks a payload and the disk, and keeps the rows for as long as the schema stays as it is.
@@ -229,12 +231,12 @@ func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
 }
 
 // checkPart is checkPayload that keeps the rows of a small payload.
-func checkPart(schema *types.Schema, payload []byte) (*grouped, *decodedWrite, error) {
-	if isGrouped(payload) || len(payload) > laterBytes {
-		g, err := checkPayload(schema, payload)
+func checkPart(schema *types.Schema, payload []byte) (*wire.Grouped, *decodedWrite, error) {
+	if wire.IsGrouped(payload) || len(payload) > laterBytes {
+		g, err := wire.Check(schema, payload)
 		return g, nil, err
 	}
-	ops, rows, err := DecodeWrite(schema, payload)
+	ops, rows, err := wire.Decode(schema, payload)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -340,7 +342,7 @@ func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.
 }
 
 // storedLarge reports whether a payload is stored in data.
-func storedLarge(payload []byte) bool { return len(payload) >= largePart || isGrouped(payload) }
+func storedLarge(payload []byte) bool { return len(payload) >= largePart || wire.IsGrouped(payload) }
 
 func (s *Store) partDB(large bool) *kv.DB {
 	if large {
@@ -490,7 +492,7 @@ func (t *Tablet) decodeParts(out []write, payloads [][]byte, known []*decodedWri
 		case known != nil && known[i] != nil && known[i].schema == schema.Version:
 			w = write{ops: known[i].ops, rows: known[i].rows, keys: known[i].keys, old: known[i].lastFound()}
 		default:
-			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
+			if w.ops, w.rows, err = wire.Decode(schema, payload); err != nil {
 				return nil, err
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/rowhash"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -50,7 +52,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID, old *
 func (s *Snapshot) foundAt(at rowRef, b *vec.Batch, cols []types.ColumnID) Found {
 	f := Found{rowRef: at}
 	if len(cols) == len(s.schema.Columns) && slices.IsSorted(cols) {
-		f.hashed, f.hash, f.schema = true, digestBatch(b, cols), s.schema.Version
+		f.hashed, f.hash, f.schema = true, rowhash.Sum(b, cols), s.schema.Version
 	}
 	return f
 }
@@ -107,7 +109,7 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 	}
 	for _, row := range rows {
 		pos := w.r.starts[g] + uint32(row)
-		if w.deletes.has(pos, s.version) {
+		if w.deletes.Has(pos, s.version) {
 			continue
 		}
 		created, err := createdAt(w.r, g, group, row, s.version)
@@ -161,20 +163,15 @@ func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID)
 		return nil, false, false, err
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
-		m := t.mems[i]
-		row, ok := m.lookup(key)
-		for ok && row != noRow {
-			if m.created[row] <= v && (m.deleted[row] == 0 || m.deleted[row] > uint64(v)) {
-				return t.memRow(m, int(row), cols), true, true, nil
-			}
-			row = m.prev[row]
+		if row, ok := t.mems[i].Find(key, v); ok {
+			return t.memRow(t.mems[i], row, cols), true, true, nil
 		}
 	}
 	return nil, false, len(t.rowsets) == 0, nil
 }
 
 // memRow copies columns of a memtable row. Called with mu held.
-func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch {
+func (t *Tablet) memRow(m *memtable.Table, row int, cols []types.ColumnID) *vec.Batch {
 	var room [16]types.ColumnType
 	own := room[:0]
 	for _, id := range cols {
@@ -186,10 +183,10 @@ func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch 
 	}
 	b := &vec.Batch{N: 1, Cols: rowset.NewRow(own)}
 	for i, id := range cols {
-		if in := m.schema.ColumnIndex(id); in >= 0 {
-			m.appendValue(b.Cols[i], in, row)
+		if in := m.Schema.ColumnIndex(id); in >= 0 {
+			m.AppendValue(b.Cols[i], in, row)
 		} else { // the row is older than the column
-			b.Cols[i] = initialVector(&t.meta.Schema.Columns[t.meta.Schema.ColumnIndex(id)], 1)
+			b.Cols[i] = rowset.Initial(&t.meta.Schema.Columns[t.meta.Schema.ColumnIndex(id)], 1)
 		}
 	}
 	return b
@@ -204,9 +201,9 @@ func (t *Tablet) Unchanged(key []byte, since, v types.Version) bool {
 	if t.usable() != nil || v < since || v > t.version || v < t.readFrom {
 		return false
 	}
-	changed, known := t.recent.lookup(hash)
+	changed, known := t.recent.Lookup(hash)
 	if !known {
-		changed = t.recent.oldFrom
+		changed = t.recent.KnownFrom()
 	}
 	return changed <= since
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -179,22 +180,22 @@ func (t *Tablet) pendingParts(rows []*decodedWrite, txn types.TxnID) (entries []
 
 // place is where the newest change of a key lies.
 type place struct {
-	rowRef           // the living row, when it is in a rowset
-	mem    *memtable // the newest one that knows the key, nil = none does
-	row    int32     // its newest row there, or noRow
-	sunk   bool      // what mem knows is not the newest change: a rowset has that
-	found  *Found    // what is known of the row in the rowset; nil = nothing
+	rowRef                 // the living row, when it is in a rowset
+	mem    *memtable.Table // the newest one that knows the key, nil = none does
+	row    int32           // its newest row there, or memtable.NoRow
+	sunk   bool            // what mem knows is not the newest change: a rowset has that
+	found  *Found          // what is known of the row in the rowset; nil = nothing
 }
 
 // inMemory reports whether a memtable has the newest change.
 func (p *place) inMemory() bool { return p.mem != nil && !p.sunk }
 
-// rowIn returns the newest row of the key in m, or noRow.
-func (p *place) rowIn(m *memtable) int32 {
+// rowIn returns the newest row of the key in m, or memtable.NoRow.
+func (p *place) rowIn(m *memtable.Table) int32 {
 	if p.mem == m {
 		return p.row
 	}
-	return noRow
+	return memtable.NoRow
 }
 
 // locateWrites finds where each key is: in a memtable, or which living row of a rowset has it. Called with write held, so that the
@@ -244,19 +245,18 @@ func (t *Tablet) locateWrites(places []place, writes []write) ([]place, error) {
 
 // lives reports whether a row is still that of its key: it has neither ended nor been merged into another rowset. Called with mu held.
 func (t *Tablet) lives(ref rowRef) bool {
-	return slices.Contains(t.rowsets, ref.rowset) && !ref.rowset.deletes.has(ref.pos, maxVersion)
+	return slices.Contains(t.rowsets, ref.rowset) && !ref.rowset.deletes.Has(ref.pos, maxVersion)
 }
 
 // inMemory looks a key up in the memtables, newest first. before is the place of the key before it: what was written together is
 // often changed together, and then its row follows there. Called with mu held.
 func (t *Tablet) inMemory(key []byte, before place) place {
-	if before.mem != nil && before.mem.holds(before.row+1, key) {
+	if before.mem != nil && before.mem.Holds(before.row+1, key) {
 		return place{mem: before.mem, row: before.row + 1}
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
-		if row, ok := t.mems[i].lookup(key); ok {
-			_, sunk := t.mems[i].sunk[string(key)]
-			return place{mem: t.mems[i], row: row, sunk: sunk}
+		if row, ok := t.mems[i].Lookup(key); ok {
+			return place{mem: t.mems[i], row: row, sunk: t.mems[i].IsSunk(key)}
 		}
 	}
 	return place{}
@@ -266,21 +266,21 @@ func (t *Tablet) inMemory(key []byte, before place) place {
 // or nothing. Called with write and mu held.
 func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	active := t.mems[len(t.mems)-1]
-	before := active.bytes
+	before := active.Size()
 	if t.version == t.manifestVersion {
 		t.unflushed = t.s.opt.Now()
 	}
-	t.recent.begin(version, len(places))
+	t.recent.Begin(version, len(places))
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	var room [16]uint64
 	for _, w := range writes {
-		active.appendPuts(w, t.s.opt.blockRows)
+		active.AppendPuts(w.ops, w.rows, t.s.opt.blockRows)
 		names, hashes := w.names, w.hashes
 		if hashes == nil {
 			names, hashes = putKeys(w), appendHashes(room[:0], w.keys)
 		}
-		active.index.expect(hashes)
+		active.Expect(hashes)
 		for i, key := range w.keys {
 			p, put, hash := places[n], w.ops[i] == types.OpPut, hashes[i]
 			if !once {
@@ -291,7 +291,7 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 				t.rows--
 			}
 			if put {
-				active.link(names[:len(key)], hash, p.rowIn(active), version)
+				active.Link(names[:len(key)], hash, p.rowIn(active), version)
 				names = names[len(key):]
 				t.rows++
 			}
@@ -301,10 +301,10 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 			n++
 		}
 	}
-	t.recent.recordAll(changed, version)
+	t.recent.RecordAll(changed, version)
 	t.version = version
 	t.s.active.add(t)
-	t.s.mem.add(active.bytes - before)
+	t.s.mem.add(active.Size() - before)
 }
 
 // placeNow is where a key lies now that rows before it, of the same version or of one of the same run (applySmall), may have changed it since it
@@ -312,7 +312,7 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 func (t *Tablet) placeNow(key []byte, p place, version types.Version) place {
 	now := t.inMemory(key, place{})
 	now.rowRef = p.rowRef
-	if now.sunk && p.rowset != nil && p.rowset.deletes.has(p.pos, version) {
+	if now.sunk && p.rowset != nil && p.rowset.deletes.Has(p.pos, version) {
 		now.rowRef = rowRef{} // it ended; that is not buried, as the index has older rows of the key
 	}
 	return now
@@ -359,17 +359,17 @@ func putKeys(w write) string {
 }
 
 // endRow ends the living row of key, which lies at p, and reports whether there was one. put says that a new row follows.
-func (t *Tablet) endRow(active *memtable, key []byte, hash uint64, p place, version types.Version, put bool) bool {
+func (t *Tablet) endRow(active *memtable.Table, key []byte, hash uint64, p place, version types.Version, put bool) bool {
 	if p.inMemory() {
-		return p.row != noRow && p.mem.end(p.row, version)
+		return p.row != memtable.NoRow && p.mem.End(p.row, version)
 	}
 	if p.rowset == nil {
 		return false
 	}
-	p.rowset.deletes.add(version, p.pos)
+	p.rowset.deletes.Add(version, p.pos)
 	t.digest.end(p.found, version)
 	if !put {
-		active.bury(string(key), hash)
+		active.Bury(string(key), hash)
 	}
 	return true
 }

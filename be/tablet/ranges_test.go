@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -35,7 +37,7 @@ func (d *decades) batch(rows ...int64) *vec.Batch {
 }
 
 func (d *decades) put(t *testing.T, rows ...int64) {
-	payload, err := EncodeWrite(&d.schema, make([]types.RowOp, len(rows)), d.batch(rows...))
+	payload, err := wire.Encode(&d.schema, make([]types.RowOp, len(rows)), d.batch(rows...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,7 @@ func (d *decades) touch(t *testing.T, row int64) {
 	if err != nil || !found {
 		t.Fatalf("row %d: %v, %v", row, found, err)
 	}
-	payload, err := EncodeWrite(&d.schema, w.Ops, w.Rows)
+	payload, err := wire.Encode(&d.schema, w.Ops, w.Rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func (d *decades) read(t *testing.T, row int64) {
 		return
 	}
 	defer s.Release()
-	bounds := []Predicate{{Column: 1, Op: OpGE}, {Column: 1, Op: OpLT}}
+	bounds := []sought.Predicate{{Column: 1, Op: sought.OpGE}, {Column: 1, Op: sought.OpLT}}
 	bounds[0].Value.I, bounds[1].Value.I = row, row+10
 	it := s.Scan([]types.ColumnID{3, 1, 4}, ScanOptions{Prune: bounds, Reuse: true})
 	sum, rows := int64(0), 0

@@ -82,7 +82,7 @@ func (it *Iter) zoned(group *rowset.Group) (from, to int) {
 func (it *Iter) zonesMatch(group *rowset.Group, i int) bool {
 	for k := range it.prune {
 		p := &it.prune[k]
-		if c := group.Column(p.Column); c >= 0 && !p.mayMatch(group.Zone(c, i)) {
+		if c := group.Column(p.Column); c >= 0 && !p.MayMatch(group.Zone(c, i)) {
 			return false
 		}
 	}

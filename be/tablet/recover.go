@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"stele/be/tablet/deletes"
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
@@ -148,11 +149,11 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 			return nil, fmt.Errorf("delete vector: %w: %w", ErrCorrupt, err)
 		}
 	}
-	log := make([]delEntry, len(rec.Rows))
+	log := make([]deletes.Entry, len(rec.Rows))
 	for i := range log {
-		log[i] = delEntry{Version: types.Version(rec.Versions[i]), Pos: rec.Rows[i]}
+		log[i] = deletes.Entry{Version: types.Version(rec.Versions[i]), Pos: rec.Rows[i]}
 	}
-	r.deletes = newDeletes(base, log)
+	r.deletes = deletes.New(base, log)
 	return r, nil
 }
 

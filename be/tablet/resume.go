@@ -10,6 +10,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/space"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -255,7 +256,7 @@ func (s *Store) expirePartial() error {
 	if len(s.partial) == 0 {
 		return nil
 	}
-	full := errors.Is(s.roomFor(0), ErrDiskFull)
+	full := errors.Is(s.allows(space.ForClone, 0), ErrDiskFull)
 	oldest := s.opt.Now().Add(-s.opt.ResumeAge).UnixMilli()
 	for id, p := range s.partial {
 		if !full && p.rec.AtMs > oldest {

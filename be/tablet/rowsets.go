@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 
+	"stele/be/tablet/deletes"
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
@@ -25,7 +26,7 @@ type rowsetState struct {
 	groups   []groupEntry
 	starts   []uint32   // position of the first row of each row group
 	places   []kv.Place // of the row groups
-	deletes  deletes
+	deletes  deletes.Vector
 	refs     int  // snapshots that read it
 	replaced bool // no manifest names it any more
 	// stored is the manifest version up to which the record X holds the deletes.
@@ -33,7 +34,7 @@ type rowsetState struct {
 }
 
 func newRowsetState(uid uint64, entry rowsetEntry, groups []groupEntry) *rowsetState {
-	r := &rowsetState{uid: uid, entry: entry, groups: groups, deletes: newDeletes(nil, nil), places: make([]kv.Place, len(groups))}
+	r := &rowsetState{uid: uid, entry: entry, groups: groups, deletes: deletes.New(nil, nil), places: make([]kv.Place, len(groups))}
 	start := uint32(0)
 	for i := range groups {
 		r.starts = append(r.starts, start)
@@ -49,7 +50,7 @@ func (r *rowsetState) group(i int) rowset.GroupID {
 // rowsetView is a rowset as it was at some moment.
 type rowsetView struct {
 	r       *rowsetState
-	deletes deletes
+	deletes deletes.Vector
 }
 
 // rowsetViews is called with mu held in either mode.
@@ -184,15 +185,19 @@ func (t *Tablet) locateIn(w *rowsetView, keys [][]byte, order []int, v types.Ver
 	return nil
 }
 
+// cachedKeys is for how many keys a vector the keys of the row group may come from the cache of blocks: to decode it for more costs little.
+const cachedKeys = 16
+
 func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [][]byte, wanted []int, v types.Version, refs []rowRef) error {
 	keyCols, err := t.keyColumns(group)
 	if err != nil {
 		return err
 	}
 	few := len(wanted) <= group.Vectors() // as a rule each is in another vector
-	if few {
+	if len(wanted) <= cachedKeys*group.Vectors() {
 		group.CacheBlocks(t.s.blocks)
-	} else {
+	}
+	if !few {
 		needColumns(group, t.key)
 	}
 	finder, err := group.NewFinder(keyCols)
@@ -219,7 +224,7 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 		}
 		for _, row := range rows {
 			pos := w.r.starts[g] + uint32(row)
-			if w.deletes.has(pos, v) {
+			if w.deletes.Has(pos, v) {
 				continue
 			}
 			created, err := createdAt(w.r, g, group, row, v)

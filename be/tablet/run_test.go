@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 )
 
@@ -158,7 +159,7 @@ func TestStreamReadsARunOnce(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(i, ok, err)
 		}
-		if _, parts, err := DecodeChange(c.Payload); err != nil || !slices.EqualFunc(parts, want, slices.Equal) {
+		if _, parts, err := wire.DecodeChange(c.Payload); err != nil || !slices.EqualFunc(parts, want, slices.Equal) {
 			t.Fatal(i, parts, err)
 		}
 		if err := m.s.meta.Commit(kv.Entry{Key: key2(kVersion, m.tb.uid, 2), Delete: true}); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -15,13 +17,16 @@ import (
 // keep the decoded vectors of 16 columns at about 1 MB.
 const vectorsPerRead = 4
 
+// fewRows is up to how many rows a scan looks for those it wants within vectors.
+const fewRows = 8192
+
 // ScanOptions narrows a scan.
 type ScanOptions struct {
-	Prune   []Predicate // rows that fail one of them need not be returned
-	MaxRows int         // the scan may end after as many rows; 0 = all
-	Filter  *Filter     // rows that fail it need not be returned; or nil
-	First   *First      // rows beyond the first ones need not be returned; or nil
-	Most    int64       // having looked at more rows the scan may end with ErrMany; 0 = never
+	Prune   []sought.Predicate // rows that fail one of them need not be returned
+	MaxRows int                // the scan may end after as many rows; 0 = all
+	Filter  *Filter            // rows that fail it need not be returned; or nil
+	First   *First             // rows beyond the first ones need not be returned; or nil
+	Most    int64              // having looked at more rows the scan may end with ErrMany; 0 = never
 	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
 	Shard, Shards int
 	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
@@ -34,11 +39,11 @@ type Iter struct {
 	s       *Snapshot
 	cols    []types.ColumnID
 	opt     ScanOptions
-	prune   []prune
-	narrow  *narrowing // of the key; nil = nothing is known of it
-	few     bool       // by that, about fewRows at most are wanted
-	wanted  int64      // about how many rows are to be read
-	looked  int64      // how many have been
+	prune   []sought.Values
+	narrow  *sought.Keys // of the key; nil = nothing is known of it
+	few     bool         // by that, about fewRows at most are wanted
+	wanted  int64        // about how many rows are to be read
+	looked  int64        // how many have been
 	units   []unit
 	asked   asked
 	ready   []*vec.Batch
@@ -56,11 +61,11 @@ type Iter struct {
 
 // unit is a row group or a memtable.
 type unit struct {
-	mem   *memView
+	mem   *memtable.View
 	w     *rowsetView
 	group int
 	order *rowset.Order // finds the rows that are wanted, by by; or nil
-	by    *prune
+	by    *sought.Values
 	// walk: the first rows are read in their order. It wantsOrder when there is none. nearest is the code of the first of them.
 	walk, wantsOrder bool
 	nearest          uint64
@@ -72,9 +77,9 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	if opt.MaxRows > 0 {
 		it.left = opt.MaxRows
 	}
-	it.prune = s.pruneBy(opt.Prune)
+	it.prune = sought.ValuesOf(&s.schema, opt.Prune)
 	it.late, it.first = it.newLate(opt.Filter), it.newFirst(opt.First)
-	it.narrow = s.narrow(opt.Prune)
+	it.narrow = sought.KeysOf(&s.schema, s.t.key, opt.Prune)
 	rows := make([]int, max(opt.Shards, 1)) // of the shards so far; the next unit goes where they are fewest, as loads leave uneven ones
 	mine := func(n int) bool {
 		least := slices.Index(rows, slices.Min(rows))
@@ -93,7 +98,7 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	}
 	it.few = it.narrow != nil && near <= fewRows
 	for i := range s.mems {
-		if mine(s.mems[i].rows()) {
+		if mine(s.mems[i].Rows()) {
 			it.units = append(it.units, unit{mem: &s.mems[i]})
 			it.wanted += it.toReadOf(&s.mems[i])
 		}
@@ -131,21 +136,21 @@ func (it *Iter) addGroup(u unit, n int64) {
 }
 
 // toReadOf is about how many rows of a memtable are wanted.
-func (it *Iter) toReadOf(w *memView) int64 {
+func (it *Iter) toReadOf(w *memtable.View) int64 {
 	if it.narrow != nil { // they are told by their keys
 		return 0
 	}
 	if it.first != nil {
-		if at := w.schema.ColumnIndex(it.first.Column); at >= 0 && it.walksMemory(w) {
-			if o := w.order(it.s.t.s, at, it.first.by.OrderBy); o != nil {
-				return int64(it.first.N + w.rows() - min(o.Len(), w.rows()))
+		if at := w.Schema.ColumnIndex(it.first.Column); at >= 0 && it.walksMemory(w) {
+			if o := w.Order(it.s.t.s.memOrders, at, it.first.by.OrderBy); o != nil {
+				return int64(it.first.N + w.Rows() - min(o.Len(), w.Rows()))
 			}
 		}
 	}
 	if by := it.memWay(w); by.p != nil {
 		return int64(by.n)
 	}
-	return int64(w.rows())
+	return int64(w.Rows())
 }
 
 // estimate is about how many rows of a row group are wanted; 0 = it need not be opened.
@@ -153,10 +158,7 @@ func (it *Iter) estimate(g *groupEntry) int64 {
 	if it.narrow == nil {
 		return int64(g.Rows)
 	}
-	if !it.narrow.span.overlaps(g.MinKey, g.MaxKey) {
-		return 0
-	}
-	return it.narrow.estimate(g)
+	return it.narrow.Estimate(g.MinKey, g.MaxKey, g.Rows)
 }
 
 // ToRead returns about how many rows there are to read, by what is known of their keys.
@@ -213,7 +215,7 @@ func (it *Iter) partly() bool { return it.few || it.current.order != nil || it.c
 
 func (it *Iter) lookUpDead() {
 	w, g := it.current.w, it.current.group
-	it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
+	it.dead = w.deletes.DeadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 }
 
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
@@ -290,7 +292,7 @@ func (it *Iter) fill() error {
 	return err
 }
 
-func (it *Iter) fillFromMemory(w *memView) {
+func (it *Iter) fillFromMemory(w *memtable.View) {
 	if it.next == 0 {
 		if it.first != nil && it.walksMemory(w) && it.walkMemory(w) {
 			it.current = nil
@@ -302,17 +304,17 @@ func (it *Iter) fillFromMemory(w *memView) {
 			return
 		}
 	}
-	from, to := it.next, min(it.next+vec.MaxRows, w.rows())
+	from, to := it.next, min(it.next+vec.MaxRows, w.Rows())
 	it.looked += int64(to - from)
-	if it.next = to; to == w.rows() {
+	if it.next = to; to == w.Rows() {
 		it.current = nil
 	}
 	var sel []int32
 	if it.narrow != nil {
-		sel = it.narrow.visible(nil, w, from, to, it.s.version)
+		sel = it.visibleAmong(nil, w, from, to)
 	} else {
 		for row := from; row < to; row++ {
-			if w.visible(row, it.s.version) {
+			if w.Visible(row, it.s.version) {
 				sel = append(sel, int32(row-from))
 			}
 		}
@@ -327,11 +329,11 @@ func (it *Iter) fillFromMemory(w *memView) {
 		from, to = from+first, from+last+1
 	}
 	if len(sel)*copiedOf < to-from { // where rows change often most of them have ended
-		column := func(at int) *vec.Vector { return w.picked(at, from, sel) }
+		column := func(at int) *vec.Vector { return w.Picked(at, from, sel) }
 		it.ready = append(it.ready, it.s.memoryColumns(w, it.cols, len(sel), column))
 		return
 	}
-	b := it.s.memoryColumns(w, it.cols, to-from, func(at int) *vec.Vector { return w.column(at, from, to) })
+	b := it.s.memoryColumns(w, it.cols, to-from, func(at int) *vec.Vector { return w.Column(at, from, to) })
 	if len(sel) < b.N {
 		b.Sel = sel
 	}
@@ -342,10 +344,10 @@ func (it *Iter) fillFromMemory(w *memView) {
 const copiedOf = 4
 
 // memoryColumns returns n rows of a memtable, whose columns column returns by their places in it, as columns of the snapshot's schema.
-func (s *Snapshot) memoryColumns(w *memView, cols []types.ColumnID, n int, column func(at int) *vec.Vector) *vec.Batch {
+func (s *Snapshot) memoryColumns(w *memtable.View, cols []types.ColumnID, n int, column func(at int) *vec.Vector) *vec.Batch {
 	b := &vec.Batch{N: n}
 	for _, id := range cols {
-		at := w.schema.ColumnIndex(id)
+		at := w.Schema.ColumnIndex(id)
 		if at < 0 {
 			b.Cols = append(b.Cols, s.fillColumn(id, b.N))
 			continue
@@ -380,9 +382,9 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if !wanted[next] {
 			continue
 		}
-		parts := []rowRange{{0, group.VectorRows(next)}}
+		parts := []sought.RowRange{{To: group.VectorRows(next)}}
 		if it.few {
-			if parts, err = it.narrow.rows(group, next); err != nil {
+			if parts, err = it.narrow.Rows(group, next); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -400,26 +402,26 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 }
 
 // decodePart reads some rows of vector i; nil = none of them is wanted, or they were added.
-func (it *Iter) decodePart(w *rowsetView, g int, group *rowset.Group, i int, part rowRange) (*vec.Batch, error) {
-	sel, some, err := it.visibleRows(w, g, group, i, part.from, part.to)
+func (it *Iter) decodePart(w *rowsetView, g int, group *rowset.Group, i int, part sought.RowRange) (*vec.Batch, error) {
+	sel, some, err := it.visibleRows(w, g, group, i, part.From, part.To)
 	if err != nil || !some {
 		return nil, err
 	}
 	it.s.t.s.counters.vectorsRead.Add(1)
-	whole := part.to-part.from == group.VectorRows(i)
+	whole := part.To-part.From == group.VectorRows(i)
 	if sel == nil && it.adding != nil && whole {
 		if added, err := it.addVector(group, i); err != nil || added {
 			return nil, err
 		}
 	}
 	if whole && it.late.wanted() { // of a part of a vector most rows pass, and what holds them stays decoded
-		return it.decodeLate(group, i, part.from, part.to, sel)
+		return it.decodeLate(group, i, part.From, part.To, sel)
 	}
-	cols, err := it.s.decodeColumns(group, i, part.from, part.to, it.cols, it.reused.vector)
+	cols, err := it.s.decodeColumns(group, i, part.From, part.To, it.cols, it.reused.vector)
 	if err != nil {
 		return nil, err
 	}
-	return &vec.Batch{Cols: cols, N: part.to - part.from, Sel: sel}, nil
+	return &vec.Batch{Cols: cols, N: part.To - part.From, Sel: sel}, nil
 }
 
 // wantedVectors says which vectors of a row group the predicates leave.
@@ -432,21 +434,21 @@ func (it *Iter) wantedVectors(group *rowset.Group) ([]bool, error) {
 		p := &it.prune[k]
 		c := group.Column(p.Column)
 		if c < 0 {
-			if !p.mayHold(it.s.fillColumn(p.Column, 1), 0) {
+			if !p.MayHold(it.s.fillColumn(p.Column, 1), 0) {
 				clear(out) // rows from before the column all have the same value in it
 			}
 			continue
 		}
 		zoned := int64(0)
 		for i := range out {
-			if out[i] && !p.mayMatch(group.Zone(c, i)) {
+			if out[i] && !p.MayMatch(group.Zone(c, i)) {
 				out[i] = false
 				zoned++
 			}
 		}
 		it.s.t.s.counters.skippedByZone.Add(zoned)
-		if p.hashes != nil && group.HasFilters(c) {
-			filtered, err := group.MayHold(c, p.hashes, out)
+		if p.Hashes != nil && group.HasFilters(c) {
+			filtered, err := group.MayHold(c, p.Hashes, out)
 			if err != nil {
 				return nil, err
 			}
@@ -497,13 +499,16 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i, from, 
 // deadOf returns which of the rows [start, start+n), of the current row group, are deleted, ascending.
 func (it *Iter) deadOf(w *rowsetView, start, n uint32) []uint32 {
 	if it.partly() {
-		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, start, n)
+		it.dead = w.deletes.DeadIn(it.dead[:0], it.s.version, start, n)
 		return it.dead
 	}
 	from, _ := slices.BinarySearch(it.dead, start)
 	to, _ := slices.BinarySearch(it.dead, start+n)
 	return it.dead[from:to]
 }
+
+// identity is the selection of all rows of a batch.
+var identity = allRows(vec.MaxRows)
 
 func allRows(n int) []int32 {
 	out := make([]int32, n)

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"stele/be/tablet/sought"
 	"stele/meta/types"
-	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
@@ -38,9 +38,9 @@ func TestSecondaryKeysSkip(t *testing.T) {
 		defer snap.Release()
 		before := s.Counters()
 		val := id * 7919 % 1_000_003
-		p := Predicate{Column: 6, Op: rowset.OpEQ}
+		p := sought.Predicate{Column: 6, Op: sought.OpEQ}
 		p.Value.B = fmt.Appendf(nil, "value %d of row %d", val, id)
-		if got := scanAll(t, snap, ScanOptions{Prune: []Predicate{p}}); got[rowKey{int64(id), "t"}] != int64(val) {
+		if got := scanAll(t, snap, ScanOptions{Prune: []sought.Predicate{p}}); got[rowKey{int64(id), "t"}] != int64(val) {
 			t.Fatalf("row %d is not found", id)
 		}
 		after := s.Counters()

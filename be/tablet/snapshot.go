@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"stele/be/tablet/memtable"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -17,7 +18,7 @@ type Snapshot struct {
 	t        *Tablet
 	version  types.Version
 	schema   types.Schema
-	mems     []memView
+	mems     []memtable.View
 	rowsets  []rowsetView
 	released bool // guarded by the tablet's mu
 }
@@ -75,8 +76,8 @@ func (t *Tablet) Current() (*Snapshot, error) {
 func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
 	s := t.storedLocked(v)
 	for _, m := range t.mems {
-		if !m.empty() {
-			s.mems = append(s.mems, m.view())
+		if !m.Empty() {
+			s.mems = append(s.mems, m.View())
 		}
 	}
 	return s
@@ -200,7 +201,7 @@ func (t *Tablet) existInMemory(keys [][]byte, found []bool) (s *Snapshot, rest [
 	var p place
 	for i, key := range keys {
 		if p = t.inMemory(key, p); p.inMemory() {
-			found[i] = p.row != noRow && p.mem.deleted[p.row] == 0
+			found[i] = p.row != memtable.NoRow && p.mem.Lives(p.row)
 		} else if t.mayStore(key) {
 			rest = append(rest, i)
 		}
@@ -234,7 +235,7 @@ func (t *Tablet) manyExist(keys [][]byte) ([]bool, error) {
 
 // memRef is a row of a memtable; view is nil when there is none.
 type memRef struct {
-	view *memView
+	view *memtable.View
 	row  int
 }
 
@@ -272,13 +273,8 @@ func (s *Snapshot) find(keys [][]byte) ([]memRef, []rowRef, error) {
 
 func (s *Snapshot) findInMemory(key []byte) memRef {
 	for i := len(s.mems) - 1; i >= 0; i-- {
-		w := &s.mems[i]
-		row, ok := w.m.lookup(key)
-		for ok && row != noRow {
-			if int(row) < w.rows() && w.visible(int(row), s.version) {
-				return memRef{view: w, row: int(row)}
-			}
-			row = w.m.prev[row]
+		if row, ok := s.mems[i].Find(key, s.version); ok {
+			return memRef{view: &s.mems[i], row: row}
 		}
 	}
 	return memRef{}
@@ -464,11 +460,11 @@ func decodeRows(group *rowset.Group, v *vec.Vector, c, i, from, to int, sel []in
 
 // memValue returns a vector and the row in it that hold a column of a memtable row.
 func (s *Snapshot) memValue(ref memRef, id types.ColumnID) (*vec.Vector, int) {
-	at := ref.view.schema.ColumnIndex(id)
+	at := ref.view.Schema.ColumnIndex(id)
 	if at < 0 {
 		return s.fillColumn(id, 1), 0
 	}
-	return ref.view.column(at, ref.row, ref.row+1), 0
+	return ref.view.Column(at, ref.row, ref.row+1), 0
 }
 
 func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
@@ -481,7 +477,7 @@ func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
 
 // fillColumn returns n rows of what rows from before column id have in it.
 func (s *Snapshot) fillColumn(id types.ColumnID, n int) *vec.Vector {
-	return initialVector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
+	return rowset.Initial(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
 }
 
 // newVector is decodeColumns' into for those who keep what they get.

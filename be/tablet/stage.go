@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -30,10 +31,10 @@ func (t *Tablet) stage(payload []byte) (*stagedPart, error) {
 	id, schema, keyIdx := t.nextRowset, t.meta.Schema, t.keyIdx
 	t.nextRowset++
 	t.mu.Unlock()
-	if isGrouped(payload) {
+	if wire.IsGrouped(payload) {
 		return t.stageGrouped(id, &schema, payload)
 	}
-	ops, rows, err := DecodeWrite(&schema, payload)
+	ops, rows, err := wire.Decode(&schema, payload)
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +104,10 @@ const manyWriteRows = 16 << 10
 
 // largeWrite reports whether a part makes its transaction one that is published as rowsets.
 func (s *Store) largeWrite(payload []byte) bool {
-	if int64(len(payload)) >= s.opt.bulkBytes || isGrouped(payload) {
+	if int64(len(payload)) >= s.opt.bulkBytes || wire.IsGrouped(payload) {
 		return true
 	}
-	r := &writeReader{src: payload[min(2, len(payload)):]}
-	r.uvarint() // schema version
-	return r.uvarint() >= manyWriteRows
+	return wire.RowsOf(payload) >= manyWriteRows
 }
 
 // bulk reports whether the transaction is published as rowsets.

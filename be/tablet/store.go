@@ -9,13 +9,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/space"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -64,12 +65,12 @@ type Store struct {
 	counters    counters
 	blocks      *rowset.BlockCache
 	orders      *rowset.BlockCache // of row groups, by the columns of keys
-	memOrdered  atomic.Int64       // bytes of the orders of memtables
+	memOrders   *memtable.Gauge    // of the orders of memtables
 
 	active    activeSet
 	inRuns    atomic.Int64           // versions in runs that are not on the disk yet
 	failed    atomic.Pointer[string] // why the disk is read-only
-	space     spaceGauge
+	space     *space.Gauge
 	mem       memGauge
 	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
@@ -84,13 +85,14 @@ type Store struct {
 func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
-		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.decodedBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
+		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.decodedBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), memOrders: memtable.NewGauge(opt.memOrders()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), wasted: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
 	s.active.tablets = make(map[types.TabletID]*Tablet)
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
 	s.retune()
+	s.space = s.newSpace()
 	s.mem.limit = opt.MemLimit
 	s.mem.changed = make(chan struct{})
 	if !opt.offline {
@@ -142,127 +144,6 @@ func (s *Store) ID() types.DiskID { return s.super.Disk }
 
 // Medium returns the kind of the disk.
 func (s *Store) Medium() types.Medium { return s.opt.Medium }
-
-// TabletCount returns how many replicas there are on this disk.
-func (s *Store) TabletCount() int {
-	s.listing.RLock()
-	defer s.listing.RUnlock()
-	return len(s.tablets)
-}
-
-// Create makes an empty tablet at InitialVersion. It is idempotent for the same replica that is empty still; another replica of the
-// tablet on this disk is ErrExists, and so is one that has been written, which an older catalog would take for a new one. The schema is
-// not compared: SetSchema changes it.
-func (s *Store) Create(m Meta) (*Tablet, error) {
-	if err := checkMeta(&m); err != nil {
-		return nil, err
-	}
-	s.lockTablet(m.Tablet)
-	defer s.mu.Unlock()
-	if t := s.tablets[m.Tablet]; t != nil {
-		if have := t.Meta(); have.Replica != m.Replica || have.Table != m.Table || t.Version() != types.InitialVersion || len(t.Pending()) > 0 {
-			return nil, fmt.Errorf("create replica %d of tablet %d: replica %d at version %d: %w", m.Replica, m.Tablet, have.Replica, t.Version(), ErrExists)
-		}
-		return t, nil
-	}
-	if err := s.takes(); err != nil {
-		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
-	}
-	uid, superEntry := s.nextUIDLocked()
-	t := newTablet(s, uid, m.clone())
-	if err := s.makeLocked(m.Tablet, superEntry, t.recordEntry(), t.manifestEntry()); err != nil {
-		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
-	}
-	s.relist(func() { s.tablets[m.Tablet] = t })
-	s.active.add(t)
-	return t, nil
-}
-
-// makeLocked commits the first records of a tablet, with mu held but while it waits for the disk: others go on, and many
-// creations share a sync. They are queued with mu held, as the super record of a later one must not be overtaken.
-func (s *Store) makeLocked(id types.TabletID, entries ...kv.Entry) error {
-	ended := make(chan struct{})
-	s.making[id] = ended
-	written := make(chan error, 1)
-	s.meta.CommitAsync(entries, func(err error) { written <- err })
-	s.mu.Unlock()
-	err := <-written
-	s.mu.Lock()
-	delete(s.making, id)
-	close(ended)
-	return err
-}
-
-// lockTablet locks mu when no creation of tablet id is under way.
-func (s *Store) lockTablet(id types.TabletID) {
-	s.mu.Lock()
-	for s.making[id] != nil {
-		ended := s.making[id]
-		s.mu.Unlock()
-		<-ended
-		s.mu.Lock()
-	}
-}
-
-// Tablet returns the replica of tablet id on this disk.
-func (s *Store) Tablet(id types.TabletID) (*Tablet, bool) {
-	s.listing.RLock()
-	defer s.listing.RUnlock()
-	t, ok := s.tablets[id]
-	return t, ok
-}
-
-// relist changes tablets or imports. Called with mu held.
-func (s *Store) relist(change func()) {
-	s.listing.Lock()
-	defer s.listing.Unlock()
-	change()
-}
-
-// Tablets returns the replicas on this disk, by tablet id.
-func (s *Store) Tablets() []*Tablet {
-	s.listing.RLock()
-	defer s.listing.RUnlock()
-	out := make([]*Tablet, 0, len(s.tablets))
-	for _, t := range s.tablets {
-		out = append(out, t)
-	}
-	slices.SortFunc(out, func(a, b *Tablet) int { return int(int64(a.id) - int64(b.id)) })
-	return out
-}
-
-// Drop removes a replica; its bytes are deleted later. Dropping what is not there, or another replica, does nothing.
-func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
-	s.lockTablet(id)
-	defer s.mu.Unlock()
-	t := s.tablets[id]
-	if t == nil || t.Meta().Replica != replica {
-		return nil
-	}
-	t.record.Lock()
-	defer t.record.Unlock()
-	if err := s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(id)), Delete: true}, t.noManifest()); err != nil {
-		return fmt.Errorf("drop tablet %d: %w", id, err)
-	}
-	s.relist(func() { delete(s.tablets, id) })
-	s.retireLocked(t)
-	return nil
-}
-
-// retireLocked ends a tablet that no record names any more; its data goes when the last snapshot is released. Called with
-// the tablet's record held, if it ever was listed.
-func (s *Store) retireLocked(t *Tablet) {
-	if t.retire() {
-		s.garbage = append(s.garbage, garbage{uid: t.uid})
-		poke(s.wasted)
-	}
-}
-
-func (s *Store) nextUIDLocked() (uint64, kv.Entry) {
-	uid := s.super.NextUID
-	s.super.NextUID++
-	return uid, sealed([]byte{kSuper}, &s.super)
-}
 
 // memtablesOfAnInstance is how many of Badger's memtables may be in memory at once.
 const memtablesOfAnInstance = 5
@@ -394,16 +275,4 @@ func poke(wake chan struct{}) {
 	case wake <- struct{}{}:
 	default:
 	}
-}
-
-func checkMeta(m *Meta) error {
-	if len(m.Schema.Key) == 0 {
-		return fmt.Errorf("tablet %d: schema has no key", m.Tablet)
-	}
-	for _, id := range m.Schema.Key {
-		if m.Schema.ColumnIndex(id) < 0 {
-			return fmt.Errorf("tablet %d: key column %d is not in the schema", m.Tablet, id)
-		}
-	}
-	return nil
 }

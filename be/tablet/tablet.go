@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
+	"stele/be/tablet/memtable"
+	"stele/be/tablet/recent"
 	"stele/meta/types"
 )
 
@@ -43,14 +45,14 @@ type Tablet struct {
 	retired         bool // dropped or replaced
 	version         types.Version
 	rows            int64 // living ones
-	mems            []*memtable
+	mems            []*memtable.Table
 	rowsets         []*rowsetState
 	unloaded        int64 // bytes of the rowsets that are not in the list, as the replica was bad when the disk was opened
 	pending         map[types.TxnID]*pendingTxn
 	runs            map[types.Version]*versionRun // runs that are on their way to the disk, by their first version
 	unwritten       map[types.TxnID][][]byte      // light parts of other versions on their way
 	changes         changeLog
-	recent          recentChanges
+	recent          recent.Changes
 	times           versionTimes
 	published       time.Time // when the newest version came
 	unflushed       time.Time // nothing that is not in a rowset is older
@@ -71,7 +73,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte), runs: make(map[types.Version]*versionRun),
 	}
 	t.setMeta(m)
-	t.mems = []*memtable{t.newMemtable()}
+	t.mems = []*memtable.Table{t.newMemtable()}
 	t.restartAt(types.InitialVersion)
 	t.digest = digestState{known: true, point: DigestPoint{Version: types.InitialVersion, Schema: m.Schema.Version}}
 	return t
@@ -80,7 +82,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 // restartAt forgets what came before version v: nothing is remembered of earlier changes.
 func (t *Tablet) restartAt(v types.Version) {
 	t.changes = newChangeLog(v + 1)
-	t.recent = newRecentChanges(v)
+	t.recent = recent.New(v)
 	t.times = versionTimes{}
 	t.times.record(v, t.s.opt.Now())
 }
@@ -92,8 +94,8 @@ func (t *Tablet) setMeta(m Meta) {
 }
 
 // newMemtable returns an empty memtable of the present schema.
-func (t *Tablet) newMemtable() *memtable {
-	return newMemtable(t.schema)
+func (t *Tablet) newMemtable() *memtable.Table {
+	return memtable.New(t.schema)
 }
 
 // ID returns the tablet's id.
@@ -165,7 +167,7 @@ func (t *Tablet) SetSchema(schema types.Schema) error {
 		before := t.meta.Schema
 		t.setMeta(m.clone())
 		t.resetDigest(&before)
-		if last := len(t.mems) - 1; t.mems[last].empty() {
+		if last := len(t.mems) - 1; t.mems[last].Empty() {
 			t.mems = t.mems[:last:last] // nothing was ever in it
 		}
 		t.mems = append(t.mems, t.newMemtable())
@@ -257,7 +259,7 @@ func (t *Tablet) retire() bool {
 	t.retired = true
 	t.s.mem.add(-t.memBytes())
 	for _, m := range t.mems {
-		m.orders.end(t.s)
+		m.EndOrders(t.s.memOrders)
 	}
 	return len(t.pins) == 0
 }
@@ -265,7 +267,7 @@ func (t *Tablet) retire() bool {
 func (t *Tablet) memBytes() int64 {
 	n := int64(0)
 	for _, m := range t.mems {
-		n += m.bytes
+		n += m.Size()
 	}
 	return n
 }
@@ -303,11 +305,11 @@ func (t *Tablet) Stats() Stats {
 		st.Bytes += r.entry.Bytes
 	}
 	for _, m := range t.mems {
-		st.Deltas += m.rows()
+		st.Deltas += m.Rows()
 	}
 	st.ReadFanIn = st.Rowsets
 	for _, m := range t.mems {
-		if m.rows() > 0 {
+		if m.Rows() > 0 {
 			st.ReadFanIn++
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"stele/be/tablet/sought"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -107,7 +109,7 @@ func appendBytes(v *vec.Vector, s string) {
 func encode(t testing.TB, ops []types.RowOp, rows []row) []byte {
 	t.Helper()
 	schema := testSchema()
-	p, err := EncodeWrite(&schema, ops, batchOf(rows))
+	p, err := wire.Encode(&schema, ops, batchOf(rows))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -532,13 +534,13 @@ func TestScanPrunes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Release()
-	value := func(i int64) (p Predicate) { p.Column, p.Value.I = 3, i; return p }
+	value := func(i int64) (p sought.Predicate) { p.Column, p.Value.I = 3, i; return p }
 	eq := value(4999)
-	if got := scanAll(t, s, ScanOptions{Prune: []Predicate{eq}}); len(got) != 5000-2*vec.MaxRows || got[rowKey{4999, "t"}] != 4999 {
+	if got := scanAll(t, s, ScanOptions{Prune: []sought.Predicate{eq}}); len(got) != 5000-2*vec.MaxRows || got[rowKey{4999, "t"}] != 4999 {
 		t.Fatalf("%d rows for one value", len(got))
 	}
 	none := value(5000)
-	if got := scanAll(t, s, ScanOptions{Prune: []Predicate{none}}); len(got) != 0 {
+	if got := scanAll(t, s, ScanOptions{Prune: []sought.Predicate{none}}); len(got) != 0 {
 		t.Fatalf("%d rows for no value", len(got))
 	}
 	if got := scanAll(t, s, ScanOptions{MaxRows: 3000}); len(got) != 3000 {
@@ -555,7 +557,7 @@ func TestDecodeWriteRefusesDamage(t *testing.T) {
 	for i := range p {
 		bad := slices.Clone(p)
 		bad[i] ^= 1
-		if _, _, err := DecodeWrite(&schema, bad); !errors.Is(err, ErrPayload) {
+		if _, _, err := wire.Decode(&schema, bad); !errors.Is(err, ErrPayload) {
 			t.Fatalf("byte %d flipped: %v", i, err)
 		}
 	}
@@ -572,7 +574,7 @@ func TestDeletesAreSmall(t *testing.T) {
 	if len(gone) > len(all)/2 {
 		t.Errorf("%d bytes delete what %d bytes have put", len(gone), len(all))
 	}
-	ops, b, err := DecodeWrite(&schema, gone)
+	ops, b, err := wire.Decode(&schema, gone)
 	if err != nil || len(ops) != len(rows) || b.N != len(rows) {
 		t.Fatalf("%d operations, %v", len(ops), err)
 	}

@@ -161,7 +161,8 @@ func (s *Store) Memory() Memory {
 	defer s.mem.mu.Unlock()
 	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}
 	m.Orders, m.OrderLimit = s.orders.Used()
-	m.Orders, m.OrderLimit = m.Orders+s.memOrdered.Load(), m.OrderLimit+s.opt.memOrders()
+	used, limit := s.memOrders.Usage()
+	m.Orders, m.OrderLimit = m.Orders+used, m.OrderLimit+limit
 	metaOpt, dataOpt := s.kvOptions()
 	m.Decoded, m.DecodedLimit = s.blocks.Used()
 	for _, o := range []kv.Options{metaOpt, dataOpt} {

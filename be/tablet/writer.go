@@ -178,7 +178,7 @@ func (w *rowsetWriter) commit() error {
 			return err
 		}
 	}
-	w.t.s.charge(w.bytes)
+	w.t.s.space.Charge(w.bytes)
 	if err := w.t.s.data.Commit(w.queued...); err != nil {
 		return err
 	}

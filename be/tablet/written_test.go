@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -31,11 +32,11 @@ func TestWrittenRows(t *testing.T) {
 				v.Type.Length = rapid.Int32Range(0, 20).Draw(t, "length")
 			}
 		}
-		payload, err := EncodeWrite(&schema, w.Ops, w.Rows)
+		payload, err := wire.Encode(&schema, w.Ops, w.Rows)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ops, read, err := DecodeWrite(&schema, payload)
+		ops, read, err := wire.Decode(&schema, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +105,7 @@ func TestPrepareWritten(t *testing.T) {
 	want := []row{{1, "a", 1}, {2, "b", -1}, {3, "c", 3}}
 	schema := tb.Schema()
 	w := &Written{Schema: schema, Ops: make([]types.RowOp, len(want)), Rows: batchOf(want)}
-	payload, err := EncodeWrite(schema, w.Ops, w.Rows)
+	payload, err := wire.Encode(schema, w.Ops, w.Rows)
 	if err != nil {
 		t.Fatal(err)
 	}

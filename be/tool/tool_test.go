@@ -18,6 +18,7 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/tablet/kv"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -53,7 +54,7 @@ func put(t *testing.T, tb *tablet.Tablet, first int64, names ...string) {
 		}
 		b.AppendValues(vec.Int(first+int64(i)), name)
 	}
-	p, err := tablet.EncodeWrite(&schema, make([]types.RowOp, len(names)), b.Finish())
+	p, err := wire.Encode(&schema, make([]types.RowOp, len(names)), b.Finish())
 	if err != nil {
 		t.Fatal(err)
 	}

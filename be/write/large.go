@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -66,7 +67,7 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 		if !l.sort() {
 			return false, nil
 		}
-		led.encode = func() ([]byte, error) { return tablet.EncodeGrouped(schema, l.rows, l.keys) }
+		led.encode = func() ([]byte, error) { return wire.EncodeGrouped(schema, l.rows, l.keys) }
 	}
 	if err == nil && fresh {
 		led.resp.Inserted, done = int64(n), true

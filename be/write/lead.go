@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -289,7 +290,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch, keys [][]byte) (err error) {
 	p.of = tablet.Written{Schema: schema, Ops: ops, Rows: rows, Keys: keys}
 	p.written = &p.of
-	p.payload, err = tablet.EncodeWrite(schema, ops, rows)
+	p.payload, err = wire.Encode(schema, ops, rows)
 	return err
 }
 
@@ -320,8 +321,8 @@ func lockRefusal(id types.TabletID, err error) error {
 
 // incoming is the rows of a part as they came: row groups, or rows.
 type incoming struct {
-	large *tablet.Large // nil when rows are there
-	sent  []byte        // what large was opened on
+	large *wire.Large // nil when rows are there
+	sent  []byte      // what large was opened on
 	rows  *vec.Batch
 	ops   []types.RowOp // one for all rows, or one a row
 	least int           // so many rows make it large
@@ -334,8 +335,8 @@ func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part,
 	case beside != nil:
 		in.rows, n = beside, beside.Rows()
 	case p.Grouped:
-		if in.large, err = t.OpenLarge(schema, p.Rows); err != nil {
-			return in, err
+		if in.large, err = wire.OpenLarge(schema, p.Rows); err != nil {
+			return in, fmt.Errorf("rows for tablet %d: %w", t.ID(), err)
 		}
 		n = in.large.Rows()
 	default:

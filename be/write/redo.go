@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -40,7 +41,7 @@ func (w *Writer) redo(ctx context.Context, t *tablet.Tablet, rt *bepb.RedoReques
 	}
 	changes := make([]tablet.Change, len(rt.Versions))
 	for i, v := range rt.Versions {
-		changes[i] = tablet.Change{Version: types.Version(v.Version), Payload: tablet.EncodeChange(types.TxnID(v.TxnId), v.Parts)}
+		changes[i] = tablet.Change{Version: types.Version(v.Version), Payload: wire.EncodeChange(types.TxnID(v.TxnId), v.Parts)}
 	}
 	r := w.replica(t)
 	err := r.redo(changes)

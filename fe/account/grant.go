@@ -2,6 +2,7 @@ package account
 
 import (
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	sqltypes "stele/sql/types"
 )
@@ -47,9 +48,9 @@ func (c Clause) Grant() (model.Grant, error) {
 		case bit&^(allowed|model.PrivGrant) == 0:
 			g.Privileges |= bit
 		case g.Table == "":
-			return g, sqltypes.Errorf(1221, "HY000", "Incorrect usage of DB GRANT and GLOBAL PRIVILEGES")
+			return g, sqltypes.Errorf(errno.WrongUsage, "Incorrect usage of DB GRANT and GLOBAL PRIVILEGES")
 		default:
-			return g, sqltypes.Errorf(1144, stateDenied, "Illegal GRANT/REVOKE command; please consult the manual to see which privileges can be used")
+			return g, sqltypes.Errorf(errno.IllegalGrantForTable, "Illegal GRANT/REVOKE command; please consult the manual to see which privileges can be used")
 		}
 	}
 	return g, nil
@@ -67,7 +68,7 @@ func (c Clause) level() (model.Grant, error) {
 		g.Database = c.DB
 	}
 	if g.Database == "" {
-		return g, sqltypes.Errorf(1046, "3D000", "No database selected")
+		return g, sqltypes.Errorf(errno.NoDatabase, "No database selected")
 	}
 	return g, nil
 }
@@ -82,5 +83,5 @@ func (c Clause) TakesAll() bool {
 }
 
 func unsupported(what string) error {
-	return sqltypes.Errorf(1235, stateDenied, "This version of Stele doesn't yet support '%s'", what)
+	return sqltypes.Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
 }

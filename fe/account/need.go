@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/model"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
@@ -12,14 +13,6 @@ type Need struct {
 	Privileges      model.Privilege
 	Database, Table string // as Level has them
 }
-
-// Numbers of MySQL's errors about access.
-const (
-	codeDatabaseDenied = 1044
-	codeTableDenied    = 1142
-	codeGlobalDenied   = 1227
-	stateDenied        = "42000"
-)
 
 // Check returns the error of the first need that rights do not meet, as MySQL puts it; who is the client, user@host.
 func Check(r *Rights, who string, needs []Need) error {
@@ -39,10 +32,10 @@ func Denied(who string, n Need) error {
 	}
 	switch {
 	case n.Database == "":
-		return sqltypes.Errorf(codeGlobalDenied, stateDenied, "Access denied; you need (at least one of) the %s privilege(s) for this operation",
+		return sqltypes.Errorf(errno.PrivilegeNeeded, "Access denied; you need (at least one of) the %s privilege(s) for this operation",
 			strings.Join(Names(n.Privileges), ", "))
 	case n.Table == "":
-		return sqltypes.Errorf(codeDatabaseDenied, stateDenied, "Access denied for user '%s'@'%s' to database '%s'", user, host, n.Database)
+		return sqltypes.Errorf(errno.DatabaseAccessDenied, "Access denied for user '%s'@'%s' to database '%s'", user, host, n.Database)
 	}
-	return sqltypes.Errorf(codeTableDenied, stateDenied, "%s command denied to user '%s'@'%s' for table '%s'", Names(n.Privileges)[0], user, host, n.Table)
+	return sqltypes.Errorf(errno.TableAccessDenied, "%s command denied to user '%s'@'%s' for table '%s'", Names(n.Privileges)[0], user, host, n.Table)
 }

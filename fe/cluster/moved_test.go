@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"stele/fe/cluster"
+	"stele/fe/fakecluster"
 	"stele/meta/command"
 )
 
@@ -17,7 +18,7 @@ func TestMovedIsNotDead(t *testing.T) {
 	known, _ := w.Log.Current().BE(be.ID)
 	w.Log.Must(t, &command.SetBEAddress{BE: be.ID, Host: "127.0.0.9", Port: known.Port})
 	be.Stop()
-	w.eventually("the new address", func() bool { return w.c.Address(be.ID) != old })
+	fakecluster.Eventually(w.t, "the new address", func() bool { return w.c.Address(be.ID) != old })
 	for {
 		select {
 		case e := <-w.events:

@@ -81,19 +81,10 @@ func TestStartIsNotedFirst(t *testing.T) {
 	started.Store(50) // its clock went back
 	w.await(cluster.BERestarted, w.BEs[0].ID)
 	seen := beats.Load()
-	w.eventually("the second try", func() bool { return w.startMs() == 50 })
-	w.eventually("more heartbeats", func() bool { return beats.Load() > seen+3 })
+	fakecluster.Eventually(w.t, "the second try", func() bool { return w.startMs() == 50 })
+	fakecluster.Eventually(w.t, "more heartbeats", func() bool { return beats.Load() > seen+3 })
 	if w.epoch() != epoch+2 {
 		t.Errorf("epoch %d after two starts, was %d", w.epoch(), epoch)
-	}
-}
-
-func (w *world) eventually(what string, ok func() bool) {
-	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatal("never: " + what)
-		}
 	}
 }
 

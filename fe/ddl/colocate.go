@@ -4,11 +4,9 @@ import (
 	"fmt"
 
 	"stele/meta/catalog"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
-
-// codeColocate is the error number of a table that does not fit its group.
-const codeColocate = 5063
 
 // FitsGroup refuses a table whose buckets cannot lie where those of its group do: all tables of a group have as many
 // buckets and replicas, and columns of the same types to distribute by. The scheduler brings the replicas together.
@@ -17,16 +15,16 @@ func FitsGroup(cat *catalog.Catalog, t *catalog.Table) error {
 		return nil
 	}
 	refuse := func(what string, want any) error {
-		return sqltypes.Errorf(codeColocate, "HY000", "Colocate tables must have same %s: group %s has %s", what, t.Colocate, fmt.Sprint(want))
+		return sqltypes.Errorf(errno.ColocateMismatch, "Colocate tables must have same %s: group %s has %s", what, t.Colocate, fmt.Sprint(want))
 	}
 	for i := range t.Parts {
 		p := &t.Parts[i]
 		switch {
 		case p.Replicas != 0 && p.Replicas != t.Replicas:
-			return sqltypes.Errorf(codeColocate, "HY000", "Colocate tables must have same replication num: partition %s has %d, table %s has %d", p.Name,
+			return sqltypes.Errorf(errno.ColocateMismatch, "Colocate tables must have same replication num: partition %s has %d, table %s has %d", p.Name,
 				p.Replicas, t.Name, t.Replicas)
 		case len(p.Tablets) != 0 && len(p.Tablets) != t.Buckets:
-			return sqltypes.Errorf(codeColocate, "HY000", "Colocate tables must have same bucket num: partition %s has %d, table %s has %d", p.Name,
+			return sqltypes.Errorf(errno.ColocateMismatch, "Colocate tables must have same bucket num: partition %s has %d, table %s has %d", p.Name,
 				len(p.Tablets), t.Name, t.Buckets)
 		}
 	}

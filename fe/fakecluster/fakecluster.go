@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -112,6 +113,16 @@ func (l *Log) Expect(n int) { l.Expected.Add(int64(n)) }
 
 // ReadIndex returns at once: there is one copy.
 func (l *Log) ReadIndex(ctx context.Context) (uint64, error) { return 0, l.NotLeading }
+
+// Eventually waits until something holds that other goroutines bring about.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
 
 // Must applies one command and returns its result.
 func (l *Log) Must(t testing.TB, cmd command.Command) any {

@@ -54,7 +54,7 @@ func (g *Group) Heard(req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
 		h.view = req.ViewVersion
 	}
 	resp := &fepb.BeatResponse{Name: g.o.Log.ID(), Applied: g.o.Log.AppliedIndex(), StartTimeMs: g.o.Started.UnixMilli(),
-		Version: g.o.Version, ViewVersion: h.view, Term: h.term, Starting: g.o.Serves != nil && !g.o.Serves()}
+		Version: g.o.Version, ViewVersion: h.view, Term: h.term, NowMs: time.Now().UnixMilli(), Starting: g.o.Serves != nil && !g.o.Serves()}
 	if g.o.Strangers != nil {
 		for _, s := range g.o.Strangers() {
 			resp.Strangers = append(resp.Strangers, &fepb.Stranger{Via: s.Via, Address: s.Address, ClusterId: string(s.Cluster), Detail: s.Detail,

@@ -68,6 +68,7 @@ type Status struct {
 	Started  time.Time
 	Version  string
 	Err      string
+	Clock    time.Duration // by how much its clock is ahead of that of the leading FE, 0 = not by much
 	// Strangers is what of other clusters it has met.
 	Strangers []stranger.Stranger
 }
@@ -242,6 +243,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
 		m.Started, m.Strangers = time.UnixMilli(resp.StartTimeMs), strangersOf(resp)
 		m.Behind = committed - min(resp.Applied, committed)
+		g.compareClocks(m, clockOff(asked, m.LastSeen, resp.NowMs))
 		return
 	default:
 		m.Err = beclient.Silence(err)
@@ -253,6 +255,33 @@ func (g *Group) beat(ctx context.Context, m *member) {
 	if time.Since(m.LastSeen) > aliveFor || m.gone {
 		m.Alive = false
 	}
+}
+
+// clockTolerance is how far apart the clocks of two FEs may be before an operator is told. Nothing depends on it but what clients see of the
+// time: NOW() differs with the FE that they ask.
+const clockTolerance = 5 * time.Second
+
+// clockOff is by how much a clock is certainly ahead of this one, or behind (negative), that showed a time between two moments of
+// this one. 0 is less than clockTolerance, or not known.
+func clockOff(asked, answered time.Time, theirsMs int64) time.Duration {
+	if theirsMs == 0 {
+		return 0
+	}
+	switch theirs := time.UnixMilli(theirsMs).Round(0); { // without the monotonic clock
+	case theirs.Sub(answered.Round(0)) > clockTolerance:
+		return theirs.Sub(answered.Round(0))
+	case asked.Round(0).Sub(theirs) > clockTolerance:
+		return theirs.Sub(asked.Round(0))
+	}
+	return 0
+}
+
+// compareClocks notes how far the clock of an FE is from this one. Called with mu held.
+func (g *Group) compareClocks(m *member, off time.Duration) {
+	if off != 0 && m.Clock == 0 {
+		g.o.Logger.Warn("the clock of another frontend is not like this one", "name", m.name, "ahead", off.Round(time.Second))
+	}
+	m.Clock = off
 }
 
 func (g *Group) call(ctx context.Context, address string, req *fepb.BeatRequest) (*fepb.BeatResponse, error) {

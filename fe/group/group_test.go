@@ -281,7 +281,7 @@ func (d *doubtful) Propose(context.Context, *fepb.ProposeRequest) (*fepb.Propose
 }
 
 // TestDoubtStays: a command that may have reached the log is never said to have been refused, whatever later tries
-// meet. What must not happen twice is not tried again.
+// meet. What must not happen twice is not tried again. (An FE that knows no tags cannot have the doubt settled.)
 func TestDoubtStays(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -290,17 +290,8 @@ func TestDoubtStays(t *testing.T) {
 	}{{&command.AllocIDs{N: 1}, true}, {&command.CommitTxn{Txn: 1}, false}, {&command.CreateDatabase{Name: "d"}, false}} {
 		all := world(t, 2)
 		d := &doubtful{}
-		server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})
-		fepb.RegisterFrontendServer(server, d)
-		lis := listen(t)
-		done := make(chan struct{})
-		go func() { defer close(done); _ = server.Serve(lis) }()
-		t.Cleanup(func() { server.Stop(); <-done })
-		if _, err := all[0].quorum.ProposeOne(ctx(t), &command.SetFE{Name: "fe1", RPCPort: port(lis)}); err != nil {
-			t.Fatal(err)
-		}
+		inPlaceOf(t, all[0], d, all[1:])
 		all[1].waits.Store(int64(leaderWait))
-		wait(t, "fe2 believes it", func() bool { return all[1].quorum.LeaderAddress() == lis.Addr().String() })
 		_, err := all[1].quorum.ProposeOne(ctx(t), tc.cmd)
 		if !errors.Is(err, raftlog.ErrOutcomeUnknown) {
 			t.Errorf("%s: %v", tc.cmd.Type(), err)
@@ -308,6 +299,100 @@ func TestDoubtStays(t *testing.T) {
 		if n := d.calls.Load(); tc.again != (n > 1) {
 			t.Errorf("%s was tried %d times", tc.cmd.Type(), n)
 		}
+	}
+}
+
+// forgetful is an FE that never says what came of commands. It passes some of them on to the log.
+type forgetful struct {
+	fepb.UnimplementedFrontendServer
+	log   *raftlog.Log // nil = they are lost
+	calls atomic.Int64
+	asked chan struct{} // of capacity 1
+}
+
+func (f *forgetful) ProposeTagged(ctx context.Context, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	f.calls.Add(1)
+	if f.log != nil {
+		if _, err := f.log.ProposeEncoded(ctx, raftlog.Tag{ID: [16]byte(req.Tag), Until: req.Until}, req.Commands); err != nil {
+			return nil, err
+		}
+	}
+	f.asked <- struct{}{}
+	return nil, &metarpc.Error{Msg: "lost", Reason: quorum.ReasonUnknown}
+}
+
+// inPlaceOf makes FEs believe that the service of an FE is to be found elsewhere.
+func inPlaceOf(t *testing.T, of *frontend, service fepb.FrontendServer, all []*frontend) {
+	t.Helper()
+	server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})
+	fepb.RegisterFrontendServer(server, service)
+	lis := listen(t)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(lis) }()
+	t.Cleanup(func() { server.Stop(); <-done })
+	if _, err := of.quorum.ProposeOne(ctx(t), &command.SetFE{Name: of.name, RPCPort: port(lis)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		wait(t, f.name+" believes it", func() bool { return f.quorum.LeaderAddress() == lis.Addr().String() })
+	}
+}
+
+// TestDoubtSettled: a definition whose answer is lost is told from the log that its own FE applies: made, with what it came to, or never
+// made under that leader, and then it is made under the next one. It is made once.
+func TestDoubtSettled(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []bool{true, false} {
+		all := world(t, 3)
+		f := &forgetful{asked: make(chan struct{}, 1)}
+		if kept {
+			f.log = all[0].log
+		}
+		inPlaceOf(t, all[0], f, all[1:2])
+		told := make(chan error, 1)
+		go func() {
+			_, err := all[1].quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: "d"})
+			told <- err
+		}()
+		<-f.asked
+		if !kept {
+			if err := all[0].log.TransferLeadership(ctx(t), "fe3"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-told; err != nil {
+			t.Errorf("in the log %v: %v", kept, err)
+		}
+		if _, ok := all[1].quorum.Current().Database("d"); !ok {
+			t.Errorf("in the log %v: the FE that has made it does not see it", kept)
+		}
+		if n := f.calls.Load(); n != 1 {
+			t.Errorf("in the log %v: tried %d times", kept, n)
+		}
+	}
+}
+
+// wrongClock is an FE whose clock is off.
+type wrongClock struct {
+	fepb.UnimplementedFrontendServer
+	name string
+	off  time.Duration
+}
+
+func (w *wrongClock) Beat(context.Context, *fepb.BeatRequest) (*fepb.BeatResponse, error) {
+	return &fepb.BeatResponse{Name: w.name, NowMs: time.Now().Add(w.off).UnixMilli()}, nil
+}
+
+// TestClockApart: the leading FE tells whose clock is not like its own.
+func TestClockApart(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
+		all := world(t, 2)
+		if off := all[0].group.Statuses()["fe2"].Clock; off != 0 {
+			t.Errorf("the same clock is %v ahead", off)
+		}
+		inPlaceOf(t, all[1], &wrongClock{name: "fe2", off: off}, nil)
+		wait(t, "the leading FE notices the clock", func() bool { return all[0].group.Statuses()["fe2"].Clock.Round(time.Minute) == off })
 	}
 }
 

@@ -16,10 +16,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"stele/conf"
+	"stele/sql/errno"
 )
-
-// codeAccessDenied is the number of the error that turns a login away.
-const codeAccessDenied = 1045
 
 // session is a connection to a frontend, as any MySQL client has one.
 type session interface {
@@ -40,7 +38,7 @@ func bringUp(ctx context.Context, opts Options, l *layout) error {
 		if err == nil {
 			return nil
 		}
-		if denied := (*mysql.MySQLError)(nil); errors.As(err, &denied) && denied.Number == codeAccessDenied {
+		if denied := (*mysql.MySQLError)(nil); errors.As(err, &denied) && denied.Number == errno.AccessDenied {
 			return fmt.Errorf("root of this cluster has a password: set MYSQL_PWD to it: %w", err)
 		}
 		if problem == nil || ctx.Err() == nil {

@@ -7,7 +7,8 @@
 //
 // While no FE leads, calls wait for one, for as long as the settings say and the caller's context lasts; then the
 // error is a *NoLeaderError and nothing was done. A call that was under way when the leader changed is made again if
-// doing it twice does no harm; otherwise its error is raftlog.ErrOutcomeUnknown.
+// doing it twice does no harm; otherwise its error is raftlog.ErrOutcomeUnknown. Of a definition, which must not be made twice, the log
+// that this FE applies tells what became of it (meta/raftlog/DESIGN.md), and only where it cannot in time the outcome stays unknown.
 //
 // The package owns no state that outlives the process and decides nothing.
 package quorum
@@ -17,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stele/fe/beclient"
@@ -98,19 +100,51 @@ func (l *Log) LeaderAddress() string {
 func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
 	var out []catalog.Result
 	var encoded [][]byte
-	err := l.withLeader(ctx, twice(cmds), 0, func(ctx context.Context) (err error) {
-		out, err = l.local.Propose(ctx, cmds...)
+	follow := l.untraced
+	if !twice(cmds) && !commits(cmds) {
+		follow = l.traced
+	}
+	err := l.withLeader(ctx, twice(cmds), 0, func(tctx context.Context) (err error) {
+		out, err = follow(ctx, func(trace *raftlog.Trace) ([]catalog.Result, error) {
+			return l.local.ProposeTagged(tctx, trace.Tag(), cmds...)
+		})
 		return err
-	}, func(ctx context.Context, fe fepb.FrontendClient) (err error) {
+	}, func(tctx context.Context, fe fepb.FrontendClient) (err error) {
 		if encoded == nil {
 			if encoded, err = encode(cmds); err != nil {
 				return err
 			}
 		}
-		out, err = l.forward(ctx, fe, encoded)
+		out, err = follow(ctx, func(trace *raftlog.Trace) ([]catalog.Result, error) { return l.forward(tctx, fe, trace, encoded) })
 		return err
 	})
 	return out, err
+}
+
+// untraced makes one try of a proposal.
+func (l *Log) untraced(_ context.Context, try func(*raftlog.Trace) ([]catalog.Result, error)) ([]catalog.Result, error) {
+	return try(nil)
+}
+
+// traced makes one try of a proposal, which it gives up with another leader. If its outcome is not known then, the log that this FE
+// applies tells: the next leader begins its term with an entry. What never came into the log is as if no FE had led.
+func (l *Log) traced(ctx context.Context, try func(*raftlog.Trace) ([]catalog.Result, error)) ([]catalog.Result, error) {
+	trace := l.local.Trace()
+	defer trace.End()
+	out, err := try(trace)
+	if !errors.Is(err, raftlog.ErrOutcomeUnknown) {
+		return out, err
+	}
+	wctx, cancel := context.WithTimeout(ctx, l.wait())
+	defer cancel()
+	defer context.AfterFunc(l.member, cancel)()
+	switch fate, out := trace.Await(wctx); fate {
+	case raftlog.Applied:
+		return out, nil
+	case raftlog.Never:
+		return nil, &raftlog.ErrNotLeader{}
+	}
+	return nil, err
 }
 
 // Expect notes that n more statements here are about to propose; see raftlog.Log.Expect.
@@ -169,8 +203,8 @@ func encode(cmds []command.Command) ([][]byte, error) {
 	return out, nil
 }
 
-func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]byte) ([]catalog.Result, error) {
-	resp, err := fe.Propose(ctx, &fepb.ProposeRequest{Fe: l.local.ID(), Commands: encoded})
+func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, trace *raftlog.Trace, encoded [][]byte) ([]catalog.Result, error) {
+	resp, err := l.send(ctx, fe, trace, &fepb.ProposeRequest{Fe: l.local.ID(), Commands: encoded})
 	if err != nil {
 		return nil, remote(err)
 	}
@@ -187,6 +221,21 @@ func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]b
 		return nil, err
 	}
 	return out, nil
+}
+
+// send makes a proposal at the leading FE, with the tag of its trace if there is one. An older FE knows no tags: then the trace ends.
+func (l *Log) send(ctx context.Context, fe fepb.FrontendClient, trace *raftlog.Trace, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	if trace == nil {
+		return fe.Propose(ctx, req)
+	}
+	tag := trace.Tag()
+	req.Tag, req.Until = tag.ID[:], tag.Until
+	resp, err := fe.ProposeTagged(ctx, req)
+	if beclient.Unknown(err) {
+		trace.End()
+		return fe.Propose(ctx, req)
+	}
+	return resp, err
 }
 
 // learn takes over how far the leader says that the log is committed.
@@ -235,6 +284,11 @@ func twice(cmds []command.Command) bool {
 	return true
 }
 
+// commits reports whether commands hold a commit: who makes it finds out himself what became of it.
+func commits(cmds []command.Command) bool {
+	return slices.ContainsFunc(cmds, func(c command.Command) bool { return c.Type() == command.TypeCommitTxn })
+}
+
 // withLeader runs a call on the leader, wherever it is, until it is answered. A call whose outcome is not known is
 // made again only if again is set.
 func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
@@ -257,6 +311,8 @@ func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, h
 		var not *raftlog.ErrNotLeader
 		refused := errors.As(err, &not) || errors.Is(err, raftlog.ErrBusy)
 		switch {
+		case ctx.Err() != nil && again: // what it may have done is of no consequence
+			return context.Cause(ctx)
 		case ctx.Err() != nil:
 			return cmp.Or(doubt, context.Cause(ctx))
 		case doubt != nil && !again:

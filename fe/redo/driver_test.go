@@ -111,15 +111,6 @@ func (w *world) commit(at int, rows ...[]byte) types.Version {
 	return tab.Version + 1
 }
 
-func (w *world) eventually(what string, ok func() bool) {
-	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatal("never: " + what)
-		}
-	}
-}
-
 func (w *world) trimmed() bool { return w.Log.Current().RedoBytes() == 0 }
 
 // TestForgetsWhatIsOnDisk, and asks nobody when there is nothing to forget.
@@ -131,7 +122,7 @@ func TestForgetsWhatIsOnDisk(t *testing.T) {
 	}
 	v := w.commit(0, []byte("rows"))
 	w.has(0, v-1)
-	w.eventually("a question to each BE", func() bool {
+	fakecluster.Eventually(w.t, "a question to each BE", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return len(w.asked) == 3
@@ -140,7 +131,7 @@ func TestForgetsWhatIsOnDisk(t *testing.T) {
 		t.Fatal("forgotten although nobody has it on disk")
 	}
 	w.has(0, v)
-	w.eventually("the end of the rows", w.trimmed)
+	fakecluster.Eventually(w.t, "the end of the rows", w.trimmed)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.given) > 0 {
@@ -180,7 +171,7 @@ func TestGivesWhatIsLacking(t *testing.T) {
 	})
 	w.run()
 	w.driver.Restarted(w.BEs[2].ID)
-	w.eventually("the end of the rows", w.trimmed)
+	fakecluster.Eventually(w.t, "the end of the rows", w.trimmed)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next := base
@@ -217,7 +208,7 @@ func TestAwayIsMissed(t *testing.T) {
 	w.SetAlive(w.BEs[2].ID, false)
 	w.live.gone.Store(uint64(w.BEs[2].ID))
 	w.run()
-	w.eventually("the end of the rows", w.trimmed)
+	fakecluster.Eventually(w.t, "the end of the rows", w.trimmed)
 	tab := w.Tablet(t, w.Tablets[0])
 	for _, be := range w.BEs {
 		if got := tab.Replica(be.ID).LastFailed; (got != 0) != (be == w.BEs[2]) {
@@ -233,7 +224,7 @@ func TestOldBackend(t *testing.T) {
 	w.has(0, v, 0, 1)
 	w.BEs[2].Set(func(b *fakecluster.BE) { b.OnHarden, b.OnRedo = nil, nil })
 	w.run()
-	w.eventually("the end of the rows", w.trimmed)
+	fakecluster.Eventually(w.t, "the end of the rows", w.trimmed)
 }
 
 // TestRefusal: a BE that takes nothing is given it less and less often, and at once when it begins anew.
@@ -252,13 +243,13 @@ func TestRefusal(t *testing.T) {
 	w.run()
 	for n := range 3 {
 		w.driver.Poke(w.BEs[2].ID)
-		w.eventually("another try", func() bool { return given() > n })
+		fakecluster.Eventually(w.t, "another try", func() bool { return given() > n })
 	}
 	w.mu.Lock()
 	w.refuses = false
 	w.mu.Unlock()
 	w.driver.Restarted(w.BEs[2].ID)
-	w.eventually("the end of the rows", w.trimmed)
+	fakecluster.Eventually(w.t, "the end of the rows", w.trimmed)
 	if n := given(); n > 5 {
 		t.Errorf("given %d times", n)
 	}

@@ -86,7 +86,24 @@ func (s *Server) Propose(ctx context.Context, req *fepb.ProposeRequest) (*fepb.P
 	if err := s.member(ctx, req.Fe); err != nil {
 		return nil, err
 	}
-	out, err := s.Log.ProposeEncoded(ctx, req.Commands)
+	return s.propose(ctx, raftlog.Tag{}, req)
+}
+
+// ProposeTagged puts commands into the log with the tag by which the FE that asks finds them there.
+func (s *Server) ProposeTagged(ctx context.Context, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	if err := s.member(ctx, req.Fe); err != nil {
+		return nil, err
+	}
+	tag := raftlog.Tag{Until: req.Until}
+	if len(req.Tag) != len(tag.ID) {
+		return nil, fmt.Errorf("a tag of %d bytes", len(req.Tag))
+	}
+	copy(tag.ID[:], req.Tag)
+	return s.propose(ctx, tag, req)
+}
+
+func (s *Server) propose(ctx context.Context, tag raftlog.Tag, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	out, err := s.Log.ProposeEncoded(ctx, tag, req.Commands)
 	if err != nil {
 		return nil, reasoned(err)
 	}

@@ -36,7 +36,7 @@ func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 	if task == nil && h.Status != Healthy && !mayRepair(t, h, l.AutoFailover) {
 		return append(out, explainManual(t, l.AutoFailover))
 	}
-	return append(out, explainTask(t, h, c, task)...)
+	return append(out, explainTask(h, c, task)...)
 }
 
 // explainManual says whom a tablet waits for that may not be repaired without being told.
@@ -193,7 +193,7 @@ func delayAdvice(h Verdict) string {
 	return "ADMIN REPAIR TABLE repairs it now"
 }
 
-func explainTask(t *Tablet, h Verdict, c Clock, task *Task) []Line {
+func explainTask(h Verdict, c Clock, task *Task) []Line {
 	if task == nil {
 		if h.Status == Healthy {
 			return nil

@@ -292,7 +292,7 @@ func (s *Scheduler) drawTask() types.TaskID {
 func (s *Scheduler) ready(task *Task, t *Tablet, dest types.BEID) *Replica {
 	src, why := s.source(task, t, dest, false)
 	if src == nil {
-		s.noSource(task, t, why)
+		s.noSource(task, why)
 		return nil
 	}
 	if s.taskNext >= s.taskEnd {
@@ -303,7 +303,7 @@ func (s *Scheduler) ready(task *Task, t *Tablet, dest types.BEID) *Replica {
 }
 
 // noSource tells a tablet that waits for a slot from one that cannot be helped.
-func (s *Scheduler) noSource(task *Task, t *Tablet, why string) {
+func (s *Scheduler) noSource(task *Task, why string) {
 	if why == noSlot {
 		s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no source disk has a free slot")
 		return

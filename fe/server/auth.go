@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	lib "github.com/go-mysql-org/go-mysql/server"
+
+	"stele/sql/errno"
 )
 
 const (
@@ -81,7 +83,7 @@ func (a *authenticator) verify(ctx context.Context, x exchange, c challenge) (bo
 	case PluginSHA2:
 		return a.verifySHA2(ctx, x, c)
 	}
-	return false, clientErrorf(mysql.ER_PLUGIN_IS_NOT_LOADED, "Plugin '%s' is not loaded", c.account.Plugin)
+	return false, clientErrorf(errno.PluginNotLoaded, "Plugin '%s' is not loaded", c.account.Plugin)
 }
 
 // isEmpty tells an answer without a password; libmysqlclient sends a NUL.
@@ -121,7 +123,7 @@ func (a *authenticator) askPassword(x exchange, c challenge) ([]byte, error) {
 		return trimNUL(reply), nil
 	}
 	if a.key == nil {
-		return nil, clientErrorf(mysql.ER_ACCESS_DENIED_ERROR, "Authentication requires secure connection.")
+		return nil, clientErrorf(errno.AccessDenied, "Authentication requires secure connection.")
 	}
 	if len(reply) == 1 && reply[0] == sha2WantsKey {
 		if err := x.send(append([]byte{moreData}, a.pubPEM...)); err != nil {
@@ -187,17 +189,17 @@ func denied(user, host string, withPassword bool) error {
 	if withPassword {
 		using = "YES"
 	}
-	return clientErrorf(mysql.ER_ACCESS_DENIED_ERROR, "Access denied for user '%s'@'%s' (using password: %s)", user, host, using)
+	return clientErrorf(errno.AccessDenied, "Access denied for user '%s'@'%s' (using password: %s)", user, host, using)
 }
 
 // admissible checks what of an account is told only to those who know its password.
 func admissible(acc Account, user, host string, secure bool) error {
 	if acc.Locked {
-		return &clientError{code: codeLocked, state: stateGeneral,
+		return &clientError{code: errno.AccountLocked,
 			msg: fmt.Sprintf("Access denied for user '%s'@'%s'. Account is locked.", user, host)}
 	}
 	if acc.RequireTLS && !secure {
-		return &clientError{code: codeNeedsTLS, state: stateGeneral,
+		return &clientError{code: errno.SecureTransportRequired,
 			msg: "Connections using insecure transport are prohibited for this account; connect with TLS."}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"stele/sql/errno"
 	"stele/sql/syntax"
 )
 
@@ -133,10 +134,10 @@ func (c *conn) dispatchRare(ctx context.Context, cmd byte, arg []byte) error {
 	case mysql.COM_REFRESH:
 		return c.refresh(ctx, arg)
 	}
-	return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
+	return clientErrorf(errno.UnknownCommand, "Unknown command")
 }
 
-var errMalformed = clientErrorf(codeMalformed, "Malformed communication packet.")
+var errMalformed = clientErrorf(errno.MalformedPacket, "Malformed communication packet.")
 
 func (c *conn) query(ctx context.Context, sql string) error {
 	w := c.results(ctx, false)
@@ -164,7 +165,7 @@ func (c *conn) setOption(arg []byte) error {
 	case mysql.MYSQL_OPTION_MULTI_STATEMENTS_OFF:
 		c.multi = false
 	default:
-		return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
+		return clientErrorf(errno.UnknownCommand, "Unknown command")
 	}
 	return c.sendEOF(Result{}, 0)
 }
@@ -178,7 +179,7 @@ func (c *conn) refresh(ctx context.Context, arg []byte) error {
 		return errMalformed
 	}
 	if arg[0]&refreshResets != 0 {
-		return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
+		return clientErrorf(errno.UnknownCommand, "Unknown command")
 	}
 	return c.query(ctx, "FLUSH LOGS")
 }

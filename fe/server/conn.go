@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"stele/sql/errno"
 )
 
 // phase is what a connection is doing.
@@ -137,7 +139,7 @@ func (c *conn) end() {
 func (c *conn) apologise() {
 	c.watch.stop(c)
 	c.w.cancel()
-	if err := c.sendError(clientErrorf(mysql.ER_UNKNOWN_ERROR, "internal error; the connection is closed, see the FE's log")); err == nil {
+	if err := c.sendError(clientErrorf(errno.UnknownError, "internal error; the connection is closed, see the FE's log")); err == nil {
 		_ = c.w.flush() // the connection ends either way
 	}
 }
@@ -228,7 +230,7 @@ func (c *conn) readFailed(err error) error {
 	case c.isClosing():
 		return nil
 	case errors.Is(err, errPacketOrder):
-		_ = c.sendError(clientErrorf(mysql.ER_NET_PACKETS_OUT_OF_ORDER, "Got packets out of order"))
+		_ = c.sendError(clientErrorf(errno.PacketsOutOfOrder, "Got packets out of order"))
 		_ = c.w.flush() // the stream is beyond repair
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -245,7 +247,7 @@ func (c *conn) refuseLong() error {
 	}
 	skipErr := c.r.skip()
 	c.answer()
-	err := c.sendError(clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE, "Got a packet bigger than 'max_allowed_packet' bytes"))
+	err := c.sendError(clientErrorf(errno.PacketTooLarge, "Got a packet bigger than 'max_allowed_packet' bytes"))
 	if err == nil {
 		err = c.w.flush()
 	}

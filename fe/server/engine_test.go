@@ -46,7 +46,7 @@ func (e *fakeEngine) Account(user, _ string) (Account, bool) {
 
 func (e *fakeEngine) Open(_ context.Context, info ConnInfo) (Session, error) {
 	if info.DB == "missing" {
-		return nil, sqltypes.Errorf(1049, "42000", "Unknown database 'missing'")
+		return nil, sqltypes.Errorf(1049, "Unknown database 'missing'")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -57,7 +57,7 @@ func (e *fakeEngine) Open(_ context.Context, info ConnInfo) (Session, error) {
 
 func (e *fakeEngine) Kill(_ context.Context, _ ConnInfo, id uint64, queryOnly bool) error {
 	if !e.srv.Kill(id, queryOnly) {
-		return sqltypes.Errorf(1094, "HY000", "Unknown thread id: %d", id)
+		return sqltypes.Errorf(1094, "Unknown thread id: %d", id)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *fakeSession) Close() {
 
 func (s *fakeSession) UseDB(_ context.Context, db string) error {
 	if db == "missing" {
-		return sqltypes.Errorf(1049, "42000", "Unknown database 'missing'")
+		return sqltypes.Errorf(1049, "Unknown database 'missing'")
 	}
 	s.db = db
 	return nil
@@ -146,7 +146,7 @@ func (s *fakeSession) statement(ctx context.Context, q string, more bool, w Resu
 		s.e.ended <- context.Cause(ctx)
 		return fmt.Errorf("scan tablet 7: %w", ctx.Err())
 	case "FAIL":
-		return sqltypes.Errorf(1062, "23000", "Duplicate entry '1' for key 'PRIMARY'")
+		return sqltypes.Errorf(1062, "Duplicate entry '1' for key 'PRIMARY'")
 	case "PLAIN":
 		return errors.New("something broke")
 	case "PANIC":
@@ -224,7 +224,7 @@ func (s *fakeSession) stream(rows int, w ResultWriter) error {
 
 func (s *fakeSession) Prepare(_ context.Context, q string) (Prepared, error) {
 	if strings.HasPrefix(q, "FAIL") {
-		return nil, sqltypes.Errorf(1064, "42000", "You have an error in your SQL syntax")
+		return nil, sqltypes.Errorf(1064, "You have an error in your SQL syntax")
 	}
 	return &fakePrepared{s: s, q: q}, nil
 }

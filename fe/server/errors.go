@@ -6,30 +6,17 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
 // errorTextMax bounds the text of an error packet (libmysqlclient keeps 512 bytes of it).
 const errorTextMax = 4096
 
-// stateGeneral is the SQLSTATE of an error without a better one.
-const stateGeneral = "HY000"
-
-// Error codes that MySQL knows and the library does not name.
-const (
-	codeBadHash   = 1827 // ER_PASSWORD_FORMAT
-	codeMalformed = 1835 // ER_MALFORMED_PACKET
-	codeTimeout   = 3024 // ER_QUERY_TIMEOUT
-	codeLocked    = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED
-	codeNeedsTLS  = 3159 // ER_SECURE_TRANSPORT_REQUIRED
-)
-
 // Why a statement's context ended; the cause of its cancellation.
 var (
-	errKilled     error = &clientError{code: mysql.ER_QUERY_INTERRUPTED, msg: "Query execution was interrupted"}
-	errShutdown   error = &clientError{code: mysql.ER_SERVER_SHUTDOWN, msg: "Server shutdown in progress"}
+	errKilled     error = &clientError{code: errno.QueryInterrupted, msg: "Query execution was interrupted"}
+	errShutdown   error = &clientError{code: errno.ServerShutdown, msg: "Server shutdown in progress"}
 	errClientGone       = errors.New("client closed the connection")
 )
 
@@ -61,24 +48,17 @@ func explain(ctx context.Context, err error) (code uint16, state, msg string) {
 		me = &clientError{code: sqlErr.Code, state: sqlErr.State, msg: sqlErr.Msg}
 	case errors.As(cause, &me):
 	case errors.Is(err, context.DeadlineExceeded):
-		me = &clientError{code: codeTimeout, msg: "Query execution was interrupted, maximum statement execution time exceeded"}
+		me = &clientError{code: errno.QueryTimeout, msg: "Query execution was interrupted, maximum statement execution time exceeded"}
 	case errors.Is(err, context.Canceled):
-		me = &clientError{code: mysql.ER_QUERY_INTERRUPTED, msg: "Query execution was interrupted"}
+		me = &clientError{code: errno.QueryInterrupted, msg: "Query execution was interrupted"}
 	default:
-		me = &clientError{code: mysql.ER_UNKNOWN_ERROR, msg: err.Error()}
+		me = &clientError{code: errno.UnknownError, msg: err.Error()}
 	}
 	code, state, msg = me.MySQL()
 	if len(state) != 5 {
-		state = stateOf(code)
+		state = errno.State(code)
 	}
 	return code, state, clip(msg)
-}
-
-func stateOf(code uint16) string {
-	if s, ok := mysql.MySQLState[code]; ok {
-		return s
-	}
-	return stateGeneral
 }
 
 // clip cuts msg to errorTextMax bytes at a character boundary.

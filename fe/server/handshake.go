@@ -2,6 +2,8 @@ package server
 
 import (
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"stele/sql/errno"
 )
 
 // loginPacketMax bounds a packet of a peer that has not authenticated: user, database and 64 KiB of attributes.
@@ -30,7 +32,7 @@ type hello struct {
 	attrs     map[string]string
 }
 
-var errBadHandshake = clientErrorf(mysql.ER_HANDSHAKE_ERROR, "Bad handshake")
+var errBadHandshake = clientErrorf(errno.HandshakeError, "Bad handshake")
 
 // parseHello decodes and checks a login packet. caps says what was advertised.
 func parseHello(payload []byte, caps uint32) (hello, error) {

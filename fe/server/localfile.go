@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"stele/sql/errno"
 )
 
 // FileReceiver is a ResultWriter that can ask the client for a file, for LOAD DATA LOCAL.
@@ -14,9 +16,6 @@ type FileReceiver interface {
 	ReceiveFile(name string, each func(piece []byte) error) error
 }
 
-// codeLocalDisabled is ER_CLIENT_LOCAL_FILES_DISABLED.
-const codeLocalDisabled = 3948
-
 // fileRequest begins the packet that asks for a file.
 const fileRequest = 0xfb
 
@@ -24,10 +23,10 @@ const fileRequest = 0xfb
 func (w *resultWriter) ReceiveFile(name string, each func(piece []byte) error) error {
 	c := w.c
 	if c.caps&mysql.CLIENT_LOCAL_FILES == 0 {
-		return clientErrorf(codeLocalDisabled, "Loading local data is disabled; this must be enabled on both the client and server sides")
+		return clientErrorf(errno.LocalInfileDisabled, "Loading local data is disabled; this must be enabled on both the client and server sides")
 	}
 	if w.inRows || w.done || w.binary {
-		return clientErrorf(mysql.ER_UNSUPPORTED_PS, "This command is not supported in the prepared statement protocol yet")
+		return clientErrorf(errno.UnsupportedPrepared, "This command is not supported in the prepared statement protocol yet")
 	}
 	c.watch.stop(c) // the bytes that come are the file's
 	if err := c.sendRaw(append([]byte{fileRequest}, name...)); err != nil {

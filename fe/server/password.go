@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/parser/auth"
+
+	"stele/sql/errno"
 )
 
 // HashPassword makes the authentication string that an account with the given plugin stores for a password. The
@@ -22,7 +24,7 @@ func HashPassword(plugin, password string) (string, error) {
 	case PluginSHA2:
 		return auth.NewHashPassword(password, PluginSHA2), nil
 	}
-	return "", clientErrorf(mysql.ER_PLUGIN_IS_NOT_LOADED, "Plugin '%s' is not loaded", plugin)
+	return "", clientErrorf(errno.PluginNotLoaded, "Plugin '%s' is not loaded", plugin)
 }
 
 // sha2StoredLen is the length of "$A$", three digits of rounds, "$", 20 bytes of salt and 43 of hash.
@@ -75,10 +77,10 @@ func CheckHash(plugin, stored string) error {
 	case PluginSHA2:
 		ok = ok || strings.HasPrefix(stored, "$A$") && len(stored) == sha2StoredLen
 	default:
-		return clientErrorf(mysql.ER_PLUGIN_IS_NOT_LOADED, "Plugin '%s' is not loaded", plugin)
+		return clientErrorf(errno.PluginNotLoaded, "Plugin '%s' is not loaded", plugin)
 	}
 	if !ok {
-		return clientErrorf(codeBadHash, "The password hash doesn't have the expected format.")
+		return clientErrorf(errno.PasswordFormat, "The password hash doesn't have the expected format.")
 	}
 	return nil
 }

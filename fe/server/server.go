@@ -16,6 +16,8 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	lib "github.com/go-mysql-org/go-mysql/server"
+
+	"stele/sql/errno"
 )
 
 // Defaults of Config.
@@ -223,7 +225,7 @@ func (s *Server) refuse(nc net.Conn) {
 	msg := "Too many connections"
 	b := append([]byte{0, 0, 0, 0, mysql.ERR_HEADER, 0, 0}, msg...) // no SQLSTATE before the greeting
 	putHeader(b, len(b)-4, 0)
-	b[5], b[6] = byte(mysql.ER_CON_COUNT_ERROR&0xff), byte(mysql.ER_CON_COUNT_ERROR>>8)
+	b[5], b[6] = byte(errno.TooManyConnections&0xff), byte(errno.TooManyConnections>>8)
 	if err := nc.SetWriteDeadline(time.Now().Add(killGrace)); err == nil {
 		_, _ = nc.Write(b) // the client is refused whether it hears of it or not
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"stele/sql/errno"
 )
 
 // paramsMax is the most parameters that the protocol can count.
@@ -24,7 +26,7 @@ type stmt struct {
 
 func (c *conn) prepare(ctx context.Context, sql string) error {
 	if len(c.stmts) >= c.s.cfg.MaxStatements {
-		return clientErrorf(mysql.ER_MAX_PREPARED_STMT_COUNT_REACHED,
+		return clientErrorf(errno.TooManyPrepared,
 			"Can't create more than max_prepared_stmt_count statements (current value: %d)", c.s.cfg.MaxStatements)
 	}
 	p, err := c.sess.Prepare(ctx, sql)
@@ -34,7 +36,7 @@ func (c *conn) prepare(ctx context.Context, sql string) error {
 	params, cols := p.Params(), p.Columns()
 	if params > paramsMax || len(cols) > paramsMax {
 		p.Close()
-		return clientErrorf(mysql.ER_PS_MANY_PARAM, "Prepared statement contains too many placeholders")
+		return clientErrorf(errno.TooManyParameters, "Prepared statement contains too many placeholders")
 	}
 	for c.lastStmt++; c.stmts[c.lastStmt] != nil || c.lastStmt == 0; c.lastStmt++ {
 	}
@@ -89,7 +91,7 @@ func (c *conn) stmtOf(arg []byte, command string) (*stmt, []byte, error) {
 	if st := c.stmts[id]; st != nil {
 		return st, arg[4:], nil
 	}
-	return nil, nil, clientErrorf(mysql.ER_UNKNOWN_STMT_HANDLER,
+	return nil, nil, clientErrorf(errno.UnknownStatementHandler,
 		"Unknown prepared statement handler (%d) given to %s", id, command)
 }
 
@@ -187,12 +189,12 @@ func (c *conn) longData(arg []byte) {
 	cur := cursor{b: rest}
 	i := int(cur.uint(2))
 	if cur.bad || i >= st.params {
-		st.longErr = clientErrorf(mysql.ER_WRONG_ARGUMENTS, "Incorrect arguments to mysqld_stmt_send_long_data")
+		st.longErr = clientErrorf(errno.WrongArguments, "Incorrect arguments to mysqld_stmt_send_long_data")
 		return
 	}
 	if c.longBytes+len(cur.b) > c.maxPacket {
 		c.clearLong(st)
-		st.longErr = clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE,
+		st.longErr = clientErrorf(errno.PacketTooLarge,
 			"Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes")
 		return
 	}
@@ -253,7 +255,7 @@ func (c *conn) fetch(arg []byte) error {
 		return errMalformed
 	}
 	if st.rows == nil {
-		return clientErrorf(mysql.ER_STMT_HAS_NO_OPEN_CURSOR, "The statement (%d) has no open cursor.", st.id)
+		return clientErrorf(errno.NoOpenCursor, "The statement (%d) has no open cursor.", st.id)
 	}
 	for ; n > 0; n-- {
 		row, ok := st.rows.next()

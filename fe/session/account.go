@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 )
 
@@ -58,7 +59,7 @@ func (c *accountChanges) fail(name model.AccountName) {
 
 // refusal is the error that names the accounts that were in the way.
 func (c *accountChanges) refusal() error {
-	return sqlErr(1396, "HY000", "Operation %s failed for %s", c.verb, strings.Join(c.failed, ","))
+	return sqlErr(errno.AccountFailed, "Operation %s failed for %s", c.verb, strings.Join(c.failed, ","))
 }
 
 // carryOut proposes the changes, and further commands behind them.
@@ -123,7 +124,7 @@ func (s *Session) createUsers(ctx context.Context, n *parse.CreateUserStmt) erro
 		change.Verb, change.Account = command.AccountCreate, s.nameOf(spec.User)
 		if _, ok := s.sh.Log.Current().Account(change.Account); ok {
 			if n.IfNotExists {
-				s.warn("Note", 3163, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' already exists.")
+				s.warn("Note", errno.AccountMissing, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' already exists.")
 			} else {
 				c.fail(change.Account)
 			}
@@ -160,7 +161,7 @@ func (s *Session) alterUsers(ctx context.Context, n *parse.AlterUserStmt) error 
 		}
 		switch {
 		case !ok && n.IfExists:
-			s.warn("Note", 3162, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' does not exist.")
+			s.warn("Note", errno.AccountExists, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' does not exist.")
 			continue
 		case !ok:
 			c.fail(change.Account)
@@ -191,7 +192,7 @@ func (s *Session) dropUsers(ctx context.Context, n *parse.DropUserStmt) error {
 		case ok:
 			c.changes = append(c.changes, command.AccountChange{Verb: command.AccountDrop, Account: name})
 		case n.IfExists:
-			s.warn("Note", 3162, "Authorization ID '"+name.Name+"'@'"+name.Host+"' does not exist.")
+			s.warn("Note", errno.AccountExists, "Authorization ID '"+name.Name+"'@'"+name.Host+"' does not exist.")
 		default:
 			c.fail(name)
 		}
@@ -221,7 +222,7 @@ func (s *Session) setPassword(ctx context.Context, n *parse.SetPwdStmt) error {
 		}
 	}
 	if !ok {
-		return sqlErr(1133, "42000", "Can't find any matching row in the user table")
+		return sqlErr(errno.NoSuchAccount, "Can't find any matching row in the user table")
 	}
 	login, err := loginOf(&parse.AuthOption{ByAuthString: true, AuthString: n.Password}, u.Plugin)
 	if err != nil {

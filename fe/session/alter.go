@@ -9,6 +9,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	"stele/sql/syntax"
 )
@@ -42,7 +43,7 @@ func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *out
 	case syntax.AlterDropPartition, syntax.AlterTruncatePartition:
 		err = s.removePartitions(ctx, t, a)
 	default:
-		err = sqlErr(1235, "42000", "This version of Stele doesn't yet support 'ALTER TABLE ... %s'", a.Op)
+		err = sqlErr(errno.NotSupported, "This version of Stele doesn't yet support 'ALTER TABLE ... %s'", a.Op)
 	}
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func pickPartitions(t *catalog.Table, names []string, all bool) ([]catalog.Parti
 	for _, name := range names {
 		i := slices.IndexFunc(t.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name) })
 		if i < 0 {
-			return nil, sqlErr(1735, "HY000", "Unknown partition '%s' in table '%s'", name, t.Name)
+			return nil, sqlErr(errno.UnknownPartition, "Unknown partition '%s' in table '%s'", name, t.Name)
 		}
 		out = append(out, t.Parts[i])
 	}
@@ -69,7 +70,7 @@ func pickPartitions(t *catalog.Table, names []string, all bool) ([]catalog.Parti
 // addPartitions adds partitions one by one: what a statement has added when it fails stays.
 func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *catalog.Table, a *syntax.AlterTable) error {
 	if t.Partition == nil {
-		return sqlErr(1505, "HY000", "Partition management on a not partitioned table is not possible")
+		return sqlErr(errno.NotPartitionedTable, "Partition management on a not partitioned table is not possible")
 	}
 	defs := a.Defs
 	if a.IfNotExists {
@@ -103,7 +104,7 @@ func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *ca
 func (s *Session) hasPartition(t *catalog.Table, name string) bool {
 	has := slices.ContainsFunc(t.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name) })
 	if has {
-		s.warn("Note", 1517, "Duplicate partition name "+name)
+		s.warn("Note", errno.SamePartitionName, "Duplicate partition name "+name)
 	}
 	return has
 }
@@ -112,7 +113,7 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 	parts, err := pickPartitions(t, a.Names, false)
 	if err != nil {
 		if a.IfExists {
-			s.warn("Note", 1735, err.Error())
+			s.warn("Note", errno.UnknownPartition, err.Error())
 			return nil
 		}
 		return err

@@ -12,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	"stele/sql/syntax"
 )
@@ -19,7 +20,7 @@ import (
 // setProperty changes one property of a table, as StarRocks does.
 func (s *Session) setProperty(ctx context.Context, t *catalog.Table, props []syntax.Prop) error {
 	if len(props) != 1 {
-		return sqlErr(plan.CodeWrongArguments, "HY000", "Can only set one table property at a time")
+		return sqlErr(errno.WrongArguments, "Can only set one table property at a time")
 	}
 	cmd := newAlter(t)
 	key, value := strings.ToLower(props[0].Key), props[0].Value
@@ -44,7 +45,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 	case key == "write_quorum":
 		q, ok := types.ParseWriteQuorum(value)
 		if !ok {
-			return sqlErr(plan.CodeWrongArguments, "HY000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
+			return sqlErr(errno.WrongArguments, "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
 		}
 		cmd.Set.Quorum = &q
 	case t.Colocate != "" && (key == "replication_num" || key == "default.replication_num"):
@@ -53,7 +54,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 		cmd.Set.Replicas, err = s.replicas(value)
 	case key == "replication_num":
 		if t.Partition != nil {
-			return sqlErr(plan.CodeWrongArguments, "HY000", "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
+			return sqlErr(errno.WrongArguments, "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
 				"If you want to set default replication number, please use 'default.replication_num' instead of 'replication_num'")
 		}
 		if cmd.Set.Replicas, err = s.replicas(value); err == nil {
@@ -69,10 +70,10 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 		}
 	case slices.Contains(withoutEffect, key):
 		if err = plan.CheckForeign(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
-			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+			s.warn("Note", errno.UnknownError, fmt.Sprintf("property %q has no effect", key))
 		}
 	default:
-		return sqlErr(plan.CodeUnknownProperty, "HY000", "Unknown properties: {%s=%s}", key, value)
+		return sqlErr(errno.UnknownProperty, "Unknown properties: {%s=%s}", key, value)
 	}
 	return err
 }
@@ -80,7 +81,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 // colocateWith has the table join a group.
 func (s *Session) colocateWith(t *catalog.Table, cmd *command.AlterTable, group string) error {
 	if t.Colocate == group {
-		s.warn("Note", 1105, fmt.Sprintf("table %s is in that group already", t.Name))
+		s.warn("Note", errno.UnknownError, fmt.Sprintf("table %s is in that group already", t.Name))
 		return nil
 	}
 	cmd.Set.Colocate, cmd.Set.ColocatedMs = &group, time.Now().UnixMilli()
@@ -91,7 +92,7 @@ func (s *Session) colocateWith(t *catalog.Table, cmd *command.AlterTable, group 
 
 // colocated refuses another number of replicas for a table of a colocate group: all tables of it have the same.
 func colocated(t *catalog.Table) error {
-	return sqlErr(plan.CodeWrongArguments, "HY000", "table %s is colocate table, cannot change replicationNum: it is in group %s", t.Name, t.Colocate)
+	return sqlErr(errno.WrongArguments, "table %s is colocate table, cannot change replicationNum: it is in group %s", t.Name, t.Colocate)
 }
 
 func setReplicas(cmd *command.AlterTable, parts []catalog.Partition, n int) {
@@ -112,14 +113,14 @@ func medium(value string) (*types.Medium, error) {
 			return &m, nil
 		}
 	}
-	return nil, sqlErr(plan.CodeWrongArguments, "HY000", "Invalid storage medium: %s", value)
+	return nil, sqlErr(errno.WrongArguments, "Invalid storage medium: %s", value)
 }
 
 // replicas reads a replication_num that the BEs of the cluster can hold.
 func (s *Session) replicas(value string) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n <= 0 {
-		return 0, sqlErr(plan.CodeWrongArguments, "HY000", "Replication num should larger than 0")
+		return 0, sqlErr(errno.WrongArguments, "Replication num should larger than 0")
 	}
 	return n, s.holdable(n)
 }
@@ -131,7 +132,7 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 		return err
 	}
 	if len(a.Properties) == 0 {
-		return sqlErr(plan.CodeWrongArguments, "HY000", "MODIFY PARTITION needs properties: replication_num or storage_medium")
+		return sqlErr(errno.WrongArguments, "MODIFY PARTITION needs properties: replication_num or storage_medium")
 	}
 	cmd := newAlter(t)
 	for _, p := range a.Properties {
@@ -151,9 +152,9 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 			}
 			setMedium(cmd, parts, *m)
 		case slices.Contains(withoutEffect, key):
-			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+			s.warn("Note", errno.UnknownError, fmt.Sprintf("property %q has no effect", key))
 		default:
-			return sqlErr(plan.CodeUnknownProperty, "HY000", "Unknown properties: {%s=%s}", p.Key, p.Value)
+			return sqlErr(errno.UnknownProperty, "Unknown properties: {%s=%s}", p.Key, p.Value)
 		}
 	}
 	return s.apply(ctx, cmd)

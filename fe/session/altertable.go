@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -83,7 +84,7 @@ func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *cata
 		}
 	}
 	for _, note := range c.Notes {
-		s.warn("Note", codeRefused, note)
+		s.warn("Note", errno.UnknownError, note)
 	}
 	return rows, nil
 }
@@ -101,7 +102,7 @@ func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Tab
 		if err != nil || t.Altering() == 0 {
 			return t, err
 		}
-		err = sqlErr(codeRefused, "HY000", "Table '%s' is being altered; try again when that is done", t.Name)
+		err = sqlErr(errno.UnknownError, "Table '%s' is being altered; try again when that is done", t.Name)
 		if !r.again(ctx, s.sh.Txns, err) {
 			return nil, err
 		}

@@ -8,8 +8,10 @@ import (
 
 	"stele/fe/account"
 	"stele/fe/stmt"
+	"stele/fe/stmt/mysql"
 	"stele/meta/catalog"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -99,7 +101,7 @@ func (sh *Shared) answer(ctx context.Context, q Question) (stmt.Result, error) {
 		return stmt.Run(ctx, e, st.Admin.ID, st.Admin.Args)
 	}
 	if n, ok := st.Node.(*parse.ShowStmt); ok {
-		return stmt.Show(ctx, e, n)
+		return mysql.Show(ctx, e, n)
 	}
 	return stmt.Result{}, fmt.Errorf("BUG: another frontend asks for %q", abbreviate(q.Statement))
 }
@@ -107,7 +109,7 @@ func (sh *Shared) answer(ctx context.Context, q Question) (stmt.Result, error) {
 func (sh *Shared) answerTable(ctx context.Context, e *stmt.Env, q Question) (stmt.Result, error) {
 	t, ok := stmt.SystemTable(q.Database, q.Table)
 	if !ok {
-		return stmt.Result{}, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", q.Database, q.Table)
+		return stmt.Result{}, sqlErr(errno.NoSuchTable, "Table '%s.%s' doesn't exist", q.Database, q.Table)
 	}
 	rows, err := t.Rows(ctx, e)
 	return stmt.Result{Columns: t.Columns, Rows: rows}, err

@@ -11,6 +11,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -170,7 +171,7 @@ func (d *dependents) still(ctx context.Context, f *fallen) error {
 		}
 	}
 	err := d.act(ctx)
-	if no, named := sqltypes.AsError(err); named && no.Code == codeHasChild {
+	if no, named := sqltypes.AsError(err); named && no.Code == errno.RowIsReferenced {
 		return &txn.RetryError{Err: fmt.Errorf("rows of %s have come to refer to rows that are gone", d.t.Name), Gone: true}
 	}
 	return err
@@ -209,7 +210,7 @@ func (d *dependents) act(ctx context.Context) error {
 		return d.restrict(ctx)
 	}
 	if d.c.depth+1 > deepestFall {
-		return sqlErr(codeTooDeep, "HY000", "Foreign key cascade delete/update exceeds max depth of %d.", deepestFall)
+		return sqlErr(errno.ForeignKeyTooDeep, "Foreign key cascade delete/update exceeds max depth of %d.", deepestFall)
 	}
 	columns := columnNames(d.t, d.k.f.Columns)
 	set := make([]string, len(columns))
@@ -303,7 +304,7 @@ func (d *dependents) restrict(ctx context.Context) error {
 
 // hasChild is the error of a row that is referred to.
 func (d *dependents) hasChild() error {
-	return sqlErr(codeHasChild, "23000", "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
+	return sqlErr(errno.RowIsReferenced, "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
 }
 
 // modifier plans a statement for the rows that may refer to one of the keys, over the newest state with what the transaction has written. It needs

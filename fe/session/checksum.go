@@ -6,6 +6,7 @@ import (
 	"stele/fe/account"
 	"stele/fe/stmt"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	sqltypes "stele/sql/types"
@@ -23,7 +24,7 @@ func (s *Session) checksum(ctx context.Context, db, table string, quick bool) (a
 	}
 	_, t, err := s.findTable(cat, db, table)
 	if stmt.MadeUp(cat, db) {
-		err = sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not BASE TABLE", db, table)
+		err = sqlErr(errno.WrongObject, "'%s.%s' is not BASE TABLE", db, table)
 	}
 	if known, ok := sqltypes.AsError(err); ok && db != "" {
 		s.warn("Error", known.Code, known.Msg)

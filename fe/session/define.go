@@ -12,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -69,7 +70,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 		return err
 	}
 	for _, name := range unkept {
-		s.warn("Warning", plan.CodeNotSupported, "foreign key '"+name+"' is left out: "+why+", and nothing would check it")
+		s.warn("Warning", errno.NotSupported, "foreign key '"+name+"' is left out: "+why+", and nothing would check it")
 	}
 	return do()
 }
@@ -101,11 +102,11 @@ func (s *Session) apply(ctx context.Context, cmd command.Command) error {
 func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStmt, out *output) error {
 	name := n.Name.O
 	if _, ok := s.sh.Log.Current().Database(name); (ok || stmt.IsSystemDatabase(name)) && n.IfNotExists {
-		s.warn("Note", 1007, "Can't create database '"+name+"'; database exists")
+		s.warn("Note", errno.DatabaseExists, "Can't create database '"+name+"'; database exists")
 		return out.done(server.Result{AffectedRows: 1, Warnings: 1})
 	}
 	if stmt.IsSystemDatabase(name) {
-		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", name)
+		return sqlErr(errno.DatabaseExists, "Can't create database '%s'; database exists", name)
 	}
 	collation, err := s.databaseCollation(n.Options)
 	if err != nil {
@@ -133,11 +134,11 @@ func (s *Session) alterDatabase(ctx context.Context, n *parse.AlterDatabaseStmt,
 		name = s.db
 	}
 	if name == "" {
-		return sqlErr(1046, "3D000", "No database selected")
+		return sqlErr(errno.NoDatabase, "No database selected")
 	}
 	db, ok := s.sh.Log.Current().Database(name)
 	if !ok {
-		return sqlErr(1049, "42000", "Unknown database '%s'", name)
+		return sqlErr(errno.UnknownDatabase, "Unknown database '%s'", name)
 	}
 	collation, err := s.databaseCollation(n.Options)
 	if err != nil {
@@ -160,10 +161,10 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 	db, ok := cat.Database(name)
 	if !ok {
 		if n.IfExists {
-			s.warn("Note", 1008, "Can't drop database '"+name+"'; database doesn't exist")
+			s.warn("Note", errno.DatabaseMissing, "Can't drop database '"+name+"'; database doesn't exist")
 			return out.done(server.Result{Warnings: 1})
 		}
-		return sqlErr(1008, "HY000", "Can't drop database '%s'; database doesn't exist", name)
+		return sqlErr(errno.DatabaseMissing, "Can't drop database '%s'; database doesn't exist", name)
 	}
 	tables := 0
 	for t := range cat.Tables(db.ID) {
@@ -198,7 +199,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	}
 	db, ok := cat.Database(spec.Database)
 	if !ok {
-		return sqlErr(1049, "42000", "Unknown database '%s'", spec.Database)
+		return sqlErr(errno.UnknownDatabase, "Unknown database '%s'", spec.Database)
 	}
 	spec.Table.DatabaseID = db.ID
 	temporary := n.TemporaryKeyword != parse.TemporaryNone
@@ -246,9 +247,9 @@ func keepOnce(t *catalog.Table) {
 func (s *Session) alreadyThere(spec *plan.TableSpec, out *output) error {
 	text := "Table '" + spec.Table.Name + "' already exists"
 	if !spec.IfNotExists {
-		return sqlErr(1050, "42S01", "%s", text)
+		return sqlErr(errno.TableExists, "%s", text)
 	}
-	s.warn("Note", 1050, text)
+	s.warn("Note", errno.TableExists, text)
 	return out.warned(s.warningCount())
 }
 
@@ -269,7 +270,7 @@ func (s *Session) makeTable(ctx context.Context, spec *plan.TableSpec, n *parse.
 		}
 	}
 	for _, note := range spec.Notes {
-		s.warn("Note", 1105, note)
+		s.warn("Note", errno.UnknownError, note)
 	}
 	if n.Select != nil {
 		return s.fillCreated(ctx, t, n, params, out)
@@ -286,21 +287,21 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 		db = s.db
 	}
 	if db == "" {
-		return nil, nil, sqlErr(1046, "3D000", "No database selected")
+		return nil, nil, sqlErr(errno.NoDatabase, "No database selected")
 	}
 	d, ok := cat.Database(db)
 	if !ok {
-		return nil, nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
+		return nil, nil, sqlErr(errno.UnknownDatabase, "Unknown database '%s'", db)
 	}
 	if t, ok := s.temps.find(cat, d.ID, table); ok {
 		return d, t, nil
 	}
 	t, ok := cat.Table(d.ID, table)
 	if _, isView := cat.View(d.ID, table); isView {
-		return d, nil, sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not BASE TABLE", db, table)
+		return d, nil, sqlErr(errno.WrongObject, "'%s.%s' is not BASE TABLE", db, table)
 	}
 	if !ok {
-		return d, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
+		return d, nil, sqlErr(errno.NoSuchTable, "Table '%s.%s' doesn't exist", db, table)
 	}
 	return d, t, nil
 }
@@ -363,7 +364,7 @@ func (d *dropping) commands() []command.Command {
 // drop drops tables.
 func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *output) error {
 	if len(d.missing) > 0 && !ifExists {
-		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(d.missing, ","))
+		return sqlErr(errno.BadTable, "Unknown table '%s'", strings.Join(d.missing, ","))
 	}
 	for _, t := range d.tables {
 		if err := s.droppable(s.sh.Log.Current(), t, d.has); err != nil {
@@ -371,7 +372,7 @@ func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *outp
 		}
 	}
 	for _, m := range d.missing {
-		s.warn("Note", 1051, "Unknown table '"+m+"'")
+		s.warn("Note", errno.BadTable, "Unknown table '"+m+"'")
 	}
 	if len(d.tables) > 0 {
 		results, err := s.sh.Log.Propose(ctx, d.commands()...) // one entry: all or, if the FE dies, none

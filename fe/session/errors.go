@@ -15,7 +15,8 @@ import (
 	"stele/meta/raftlog"
 	"stele/meta/rpc"
 	"stele/proto/bepb"
-	"stele/sql/plan"
+	"stele/sql/errno"
+	sqltypes "stele/sql/types"
 )
 
 // mysqlError gives the errors of the cluster their MySQL numbers.
@@ -36,45 +37,42 @@ func mysqlError(err error) error {
 	)
 	switch {
 	case errors.Is(err, raftlog.ErrDropped) && !errors.As(err, &unknown):
-		return sqlErr(1053, "08S01", "Server shutdown in progress: this FE was dropped from the cluster. Connect to another one")
+		return sqlErr(errno.ServerShutdown, "Server shutdown in progress: this FE was dropped from the cluster. Connect to another one")
 	case errors.As(err, &alone) && !errors.As(err, &unknown):
 		// 1205 is what clients and frameworks take for "try again", and it leaves the transaction open.
-		return sqlErr(1205, "HY000", "The cluster has no leading FE now: %s; try again", alone.Error())
+		return sqlErr(errno.LockWaitTimeout, "The cluster has no leading FE now: %s; try again", alone.Error())
 	case errors.As(err, &unknown):
 		// SQLSTATE 08007: transaction resolution unknown.
-		return sqlErr(1180, "08007", "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
+		return sqlErr(errno.OutcomeUnknown, "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
 	case errors.Is(err, raftlog.ErrOutcomeUnknown): // before what the answer of the FE that no longer leads says in its own words
-		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
+		return sqlErr(errno.OutcomeUnknown, "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, raftlog.ErrNoRoom):
-		return sqlErr(1021, "HY000", "Disk full: the file system of the leading FE's meta_dir has no room for the metadata log, nothing of the statement is in effect. "+
+		return sqlErr(errno.DiskFull, "Disk full: the file system of the leading FE's meta_dir has no room for the metadata log, nothing of the statement is in effect. "+
 			"Free space there; commits are taken again about a second later")
 	case errors.As(err, &restore):
-		return sqlErr(1290, "HY000", "Nothing can be written now: %s", restore.Error())
+		return sqlErr(errno.OptionPrevents, "Nothing can be written now: %s", restore.Error())
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):
-		return sqlErr(codeRefused, "HY000", "The tablets could not be made: %s. Start the backends that are missing "+
+		return sqlErr(errno.UnknownError, "The tablets could not be made: %s. Start the backends that are missing "+
 			"(SHOW BACKENDS), or add one; a table with a smaller replication_num needs fewer", few.Error())
 	case errors.As(err, &remote):
-		return sqlErr(remote.Code, remote.State, "%s", remote.Msg)
+		return &sqltypes.Error{Code: remote.Code, State: remote.State, Msg: remote.Msg}
 	case errors.As(err, &exists):
 		return namedError(existing, exists.Kind, exists.Name, exists)
 	case errors.As(err, &none):
 		return namedError(missing, none.Kind, none.Name, none)
 	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
-		return sqlErr(codeChanged, "HY000", "Table definition has changed, please retry transaction")
+		return sqlErr(errno.TableDefinitionChanged, "Table definition has changed, please retry transaction")
 	case errors.As(err, &copies):
 		return quorumError(copies)
 	case errors.As(err, &retry):
-		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
+		return sqlErr(errno.UnknownError, "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
-	return sqlErr(1105, "HY000", "%s", err.Error())
+	return sqlErr(errno.UnknownError, "%s", err.Error())
 }
-
-// codeChanged is MySQL's ER_TABLE_DEF_CHANGED: what a statement reads was altered or dropped since its snapshot was taken.
-const codeChanged = 1412
 
 // outdated reports whether a statement fails only because of that: over a newer snapshot it may succeed.
 func outdated(err error) bool {
@@ -83,14 +81,13 @@ func outdated(err error) bool {
 		return false
 	}
 	code, _, _ := known.MySQL()
-	return code == codeChanged
+	return code == errno.TableDefinitionChanged
 }
 
 // outOfTime gives an error that only came of the end of the statement's time the number that says so.
 func outOfTime(ctx context.Context, err error) error {
 	var known server.MySQLError
-	var unknown *txn.UnknownError
-	if err == nil || ctx.Err() == nil || errors.As(err, &known) || errors.As(err, &unknown) {
+	if err == nil || ctx.Err() == nil || errors.As(err, &known) || inDoubt(err) {
 		return err
 	}
 	if errors.As(context.Cause(ctx), &known) {
@@ -101,7 +98,7 @@ func outOfTime(ctx context.Context, err error) error {
 
 // quorumError says what a write waited for in vain, and what helps.
 func quorumError(e *catalog.ErrQuorum) error {
-	return sqlErr(1105, "HY000", "The write could not be done, nothing of it is in effect: the write_quorum of the table asks for %d complete replicas of "+
+	return sqlErr(errno.UnknownError, "The write could not be done, nothing of it is in effect: the write_quorum of the table asks for %d complete replicas of "+
 		"tablet %d and %d took it. Start the backend that is missing (SHOW BACKENDS), or wait until its replicas are made anew on another one "+
 		"(tablet_sched_be_down_tolerate_time_s), or go on with fewer copies: ALTER TABLE … SET ('write_quorum' = 'ONE') acknowledges what only one "+
 		"backend has", e.Need, e.Tablet, e.Have)
@@ -110,52 +107,52 @@ func quorumError(e *catalog.ErrQuorum) error {
 func refusalError(r *txn.Refusal) error {
 	switch r.Code {
 	case bepb.WriteResponse_LOCK_TIMEOUT:
-		return sqlErr(1205, "HY000", "Lock wait timeout exceeded; try restarting transaction")
+		return sqlErr(errno.LockWaitTimeout, "Lock wait timeout exceeded; try restarting transaction")
 	case bepb.WriteResponse_CONFLICT, bepb.WriteResponse_DEADLOCK:
-		return sqlErr(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
+		return sqlErr(errno.Deadlock, "Deadlock found when trying to get lock; try restarting transaction")
 	case bepb.WriteResponse_DUPLICATE_KEY:
-		return sqlErr(1062, "23000", "Duplicate entry for key 'PRIMARY'")
+		return sqlErr(errno.DuplicateEntry, "Duplicate entry for key 'PRIMARY'")
 	case bepb.WriteResponse_DISK_FULL:
-		return sqlErr(1114, "HY000", "The table is full: %s. Add a BE or room to the disk, or free some: TRUNCATE and DROP give it back soon, "+
+		return sqlErr(errno.TableFull, "The table is full: %s. Add a BE or room to the disk, or free some: TRUNCATE and DROP give it back soon, "+
 			"DELETE within minutes, as long as half of what is reserved is free", r.Msg)
 	}
-	return sqlErr(1105, "HY000", "%s", r.Msg)
+	return sqlErr(errno.UnknownError, "%s", r.Msg)
 }
 
 // unsupported refuses what MySQL has and Stele lacks.
 func unsupported(what string) error {
-	return sqlErr(1235, "42000", "This version of Stele doesn't yet support '%s'", what)
+	return sqlErr(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
 }
 
 // named is an error whose text names something.
 type named struct {
-	code          uint16
-	state, format string
+	code   uint16
+	format string
 }
 
 // existing and missing are the errors of things that are there already, and of those that are not, by what they are.
 var (
 	existing = map[string]named{
-		"database":    {1007, "HY000", "Can't create database '%s'; database exists"},
-		"table":       {1050, "42S01", "Table '%s' already exists"},
-		"key":         {1061, "42000", "Duplicate key name '%s'"},
-		"partition":   {1517, "HY000", "Duplicate partition name %s"},
-		"foreign key": {plan.CodeForeignKeyTwice, "HY000", "Duplicate foreign key constraint name '%s'"},
+		"database":    {errno.DatabaseExists, "Can't create database '%s'; database exists"},
+		"table":       {errno.TableExists, "Table '%s' already exists"},
+		"key":         {errno.DuplicateKeyName, "Duplicate key name '%s'"},
+		"partition":   {errno.SamePartitionName, "Duplicate partition name %s"},
+		"foreign key": {errno.ForeignKeyNameTwice, "Duplicate foreign key constraint name '%s'"},
 	}
 	missing = map[string]named{
-		"database":  {1049, "42000", "Unknown database '%s'"},
-		"table":     {1146, "42S02", "Table '%s' doesn't exist"},
-		"key":       {1091, "42000", "Can't DROP '%s'; check that column/key exists"},
-		"partition": {1735, "HY000", "Unknown partition '%s'"},
+		"database":  {errno.UnknownDatabase, "Unknown database '%s'"},
+		"table":     {errno.NoSuchTable, "Table '%s' doesn't exist"},
+		"key":       {errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists"},
+		"partition": {errno.UnknownPartition, "Unknown partition '%s'"},
 	}
 )
 
 // namedError words an error of the catalog about a thing of some kind.
 func namedError(texts map[string]named, kind, name string, err error) error {
 	if n, ok := texts[kind]; ok {
-		return sqlErr(n.code, n.state, n.format, name)
+		return sqlErr(n.code, n.format, name)
 	}
-	return sqlErr(1105, "HY000", "%s", err.Error())
+	return sqlErr(errno.UnknownError, "%s", err.Error())
 }
 
 // fail gives the error of a statement the form that the client sees, and keeps it for SHOW WARNINGS.
@@ -174,19 +171,27 @@ func (s *Session) fail(ctx context.Context, sql string, err error) error {
 // translate gives an error the form that the client sees.
 func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	var known server.MySQLError
-	told := errors.Is(err, raftlog.ErrDropped) || errors.Is(err, raftlog.ErrOutcomeUnknown) || errors.As(err, new(*txn.UnknownError))
+	told := errors.Is(err, raftlog.ErrDropped) || inDoubt(err)
 	if errors.As(err, &known) && !told { // of those the leading FE's words are only a part
 		return known
+	}
+	if ctx.Err() != nil && inDoubt(err) { // that it was interrupted would say that nothing was done
+		return sqlErr(errno.OutcomeUnknown, "Query execution was interrupted while the change was on its way. It may or may not be in effect: look before you repeat it")
 	}
 	if ctx.Err() != nil {
 		cause := context.Cause(ctx)
 		if errors.As(cause, &known) {
 			return known
 		}
-		return sqlErr(1317, "70100", "Query execution was interrupted")
+		return sqlErr(errno.QueryInterrupted, "Query execution was interrupted")
 	}
 	s.sh.Logger.Warn("statement failed", "conn", s.info.ID, "sql", abbreviate(sql), "err", err)
 	return mysqlError(err)
+}
+
+// inDoubt reports whether nobody knows what became of a change.
+func inDoubt(err error) bool {
+	return errors.Is(err, raftlog.ErrOutcomeUnknown) || errors.As(err, new(*txn.UnknownError))
 }
 
 // abbreviate cuts a statement for a log line, and takes passwords out.

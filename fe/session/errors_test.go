@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,23 @@ func TestUnknownOutcomeOfAStatement(t *testing.T) {
 			t.Errorf("%v has no number", got)
 		} else if code, state, _ := known.MySQL(); code != 1180 || state != "08007" {
 			t.Errorf("%v is %d (%s), want 1180 (08007)", err, code, state)
+		}
+	}
+}
+
+// TestInterruptedInDoubt: a statement that KILL or its time limit ends while its change is on its way is not said to have done nothing.
+func TestInterruptedInDoubt(t *testing.T) {
+	s := &Session{sh: &Shared{Parts: Parts{Logger: slog.New(slog.DiscardHandler)}}}
+	for _, cause := range []error{context.Canceled, sqlErr(3024, "maximum statement execution time exceeded")} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		for _, err := range []error{fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, ctx.Err()), &txn.UnknownError{Txn: 1, Err: ctx.Err()}} {
+			var known server.MySQLError
+			if got := s.translate(ctx, "CREATE TABLE t (a INT)", outOfTime(ctx, err)); !errors.As(got, &known) {
+				t.Errorf("%v has no number", got)
+			} else if code, state, _ := known.MySQL(); code != 1180 || state != "08007" {
+				t.Errorf("%v after %v is %d (%s), want 1180 (08007)", err, cause, code, state)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stele/fe/lease"
+	"stele/sql/errno"
 )
 
 // fenceAfter is how long this FE may go without an answer of the leading one before sessions that have tables of their own are ended
@@ -58,7 +59,7 @@ func (s *Session) fenced() error {
 		return nil
 	}
 	if s.sh.fence(); s.sh.lease.Lost(s.info.ID) {
-		return sqlErr(1053, "08S01", "This frontend was cut off from the cluster and the session has lost its temporary tables: connect again")
+		return sqlErr(errno.ServerShutdown, "This frontend was cut off from the cluster and the session has lost its temporary tables: connect again")
 	}
 	return nil
 }

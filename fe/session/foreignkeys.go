@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -39,7 +40,7 @@ func (s *Session) checksForeignKeys() bool { return s.vars.bool("foreign_key_che
 // droppable refuses to drop a parent whose children stay.
 func (s *Session) droppable(cat *catalog.Catalog, t *catalog.Table, goes func(*catalog.Table) bool) error {
 	return s.notReferred(cat, t, goes, func(child *catalog.Table, f *catalog.ForeignKey) error {
-		return sqlErr(3730, "HY000", "Cannot drop table '%s' referenced by a foreign key constraint '%s' on table '%s'.", t.Name, f.Name, child.Name)
+		return sqlErr(errno.TableReferenced, "Cannot drop table '%s' referenced by a foreign key constraint '%s' on table '%s'.", t.Name, f.Name, child.Name)
 	})
 }
 
@@ -47,7 +48,7 @@ func (s *Session) droppable(cat *catalog.Catalog, t *catalog.Table, goes func(*c
 func (s *Session) emptiable(cat *catalog.Catalog, t *catalog.Table) error {
 	return s.notReferred(cat, t, func(*catalog.Table) bool { return false }, func(child *catalog.Table, f *catalog.ForeignKey) error {
 		db, _ := cat.DatabaseByID(child.DatabaseID)
-		return sqlErr(1701, "42000", "Cannot truncate a table referenced in a foreign key constraint (`%s`.`%s`, CONSTRAINT `%s`)", db.Name, child.Name, f.Name)
+		return sqlErr(errno.TruncateReferenced, "Cannot truncate a table referenced in a foreign key constraint (`%s`.`%s`, CONSTRAINT `%s`)", db.Name, child.Name, f.Name)
 	})
 }
 
@@ -161,7 +162,7 @@ func (s *Session) checkOrphans(ctx context.Context, c *plan.TableChange) error {
 
 // noParentRow is the error of a row that has no parent.
 func noParentRow(cat *catalog.Catalog, t *catalog.Table, f *catalog.ForeignKey) error {
-	return sqlErr(plan.CodeNoReferencedRow, "23000", "Cannot add or update a child row: a foreign key constraint fails (%s)", describeForeignKey(cat, t, f))
+	return sqlErr(errno.NoReferencedRow, "Cannot add or update a child row: a foreign key constraint fails (%s)", describeForeignKey(cat, t, f))
 }
 
 // orphanQuery asks for a row of a table as it will be that has no row of the parent of a foreign key. ok is false where there can be none:

@@ -9,6 +9,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -44,9 +45,9 @@ func (s *Session) setGlobal(ctx context.Context, name string, value parse.ExprNo
 	d, ok := variables[name]
 	switch {
 	case !ok:
-		return sqlErr(1193, "HY000", "Unknown system variable '%s'", name)
+		return sqlErr(errno.UnknownSystemVariable, "Unknown system variable '%s'", name)
 	case d.sessionOnly:
-		return sqlErr(1228, "HY000", "Variable '%s' is a SESSION variable and can't be used with SET GLOBAL", name)
+		return sqlErr(errno.SessionVariable, "Variable '%s' is a SESSION variable and can't be used with SET GLOBAL", name)
 	}
 	if err := s.check(ctx, []account.Need{{Privileges: model.PrivSuper}}); err != nil {
 		return err
@@ -76,13 +77,13 @@ func (sh *Shared) changeGlobal(ctx context.Context, d *variable, set *command.Se
 	case d.item != nil && d.item.Mutable:
 		set.Key = d.item.Key
 		if _, err := sh.Conf.Load().With(set.Key, set.Value); err != nil { // its bounds are those of the item
-			return sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s': %v", d.name, set.Value, err)
+			return sqlErr(errno.WrongVariableValue, "Variable '%s' can't be set to the value of '%s': %v", d.name, set.Value, err)
 		}
 	case !d.readOnly:
 	case set.Value == now:
 		return nil
 	default:
-		return sqlErr(1238, "HY000", "Variable '%s' is a read only variable", d.name)
+		return sqlErr(errno.ReadOnlyVariable, "Variable '%s' is a read only variable", d.name)
 	}
 	out, err := sh.Log.Propose(ctx, set)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 )
 
@@ -52,7 +53,7 @@ func (s *Session) grant(ctx context.Context, n *parse.GrantStmt) error {
 func (s *Session) loginOfGrant(n *parse.GrantStmt, spec *parse.UserSpec, name model.AccountName) (*command.AccountChange, error) {
 	u, ok := s.sh.Log.Current().Account(name)
 	if !ok && spec.AuthOpt == nil {
-		return nil, sqlErr(1410, "42000", "You are not allowed to create a user with GRANT")
+		return nil, sqlErr(errno.GrantMakesNoAccount, "You are not allowed to create a user with GRANT")
 	}
 	change, err := accountOptions(n.AuthTokenOrTLSOptions, nil, false)
 	if err != nil || spec.AuthOpt == nil && change.RequireTLS == nil {
@@ -108,9 +109,9 @@ func (s *Session) revoke(ctx context.Context, n *parse.RevokeStmt) error {
 // noSuchGrant is the error of taking what was not given.
 func noSuchGrant(name model.AccountName, g model.Grant) error {
 	if g.Database == "" || g.Table == "" {
-		return sqlErr(1141, "42000", "There is no such grant defined for user '%s' on host '%s'", name.Name, name.Host)
+		return sqlErr(errno.NoSuchGrant, "There is no such grant defined for user '%s' on host '%s'", name.Name, name.Host)
 	}
-	return sqlErr(1147, "42000", "There is no such grant defined for user '%s' on host '%s' on table '%s'", name.Name, name.Host, g.Table)
+	return sqlErr(errno.NoSuchTableGrant, "There is no such grant defined for user '%s' on host '%s' on table '%s'", name.Name, name.Host, g.Table)
 }
 
 // checkGrant refuses to give or take what the session's account may not pass on: it needs GRANT OPTION at the level, and the
@@ -128,7 +129,7 @@ func (s *Session) applyGrants(ctx context.Context, cmd *command.ChangeGrants) er
 	err := s.apply(ctx, cmd)
 	var gone *catalog.ErrNotFound
 	if errors.As(err, &gone) {
-		return sqlErr(1133, "42000", "Can't find any matching row in the user table")
+		return sqlErr(errno.NoSuchAccount, "Can't find any matching row in the user table")
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -425,7 +426,7 @@ func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vect
 				return nil, err
 			}
 			if !fits(in.Type, first+uint64(to-from)-1) {
-				return nil, sqlErr(1467, "HY000", "Failed to read auto-increment value from storage engine")
+				return nil, sqlErr(errno.AutoIncrementFailed, "Failed to read auto-increment value from storage engine")
 			}
 			i.drawn.add(first, uint64(to-from))
 			for k := from; k < to; k++ {

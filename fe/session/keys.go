@@ -14,6 +14,7 @@ import (
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/collation"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -308,5 +309,5 @@ func duplicate(t *catalog.Table, key string, rows *vec.Batch, row int, of *catal
 	if len(entry) > limit {
 		entry = strings.ToValidUTF8(entry[:limit], "") + "..."
 	}
-	return sqlErr(1062, "23000", "Duplicate entry '%s' for key '%s.%s'", entry, t.Name, key)
+	return sqlErr(errno.DuplicateEntry, "Duplicate entry '%s' for key '%s.%s'", entry, t.Name, key)
 }

@@ -8,6 +8,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
@@ -72,6 +73,6 @@ func (i *inserter) warnLeftOut() {
 	}
 	i.s.warnings.count += int(l.named) - len(l.first)
 	if n := i.counts.Ignored - l.named - int64(i.misplaced.Count); n > 0 { // among many rows, or their keys came after the statement had begun
-		i.s.warn("Warning", codeDuplicate, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
+		i.s.warn("Warning", errno.DuplicateEntry, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"stele/fe/server"
+	"stele/fe/session/load"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/contain"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -25,12 +27,12 @@ const (
 // the pieces before them are written, all in one transaction.
 func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) error {
 	if n.FileLocRef != parse.FileLocClient {
-		return sqlErr(1290, "HY000", "The MySQL server is running with the --secure-file-priv option so it cannot execute this statement: "+
+		return sqlErr(errno.OptionPrevents, "The MySQL server is running with the --secure-file-priv option so it cannot execute this statement: "+
 			"files of the server cannot be loaded, use LOAD DATA LOCAL")
 	}
 	files, ok := out.w.(server.FileReceiver)
 	if !ok {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'LOAD DATA' here")
+		return sqlErr(errno.NotSupported, "This version of Stele doesn't yet support 'LOAD DATA' here")
 	}
 	l := &loader{s: s, n: n, files: files, retry: s.retrier()}
 	err := s.writeWith(ctx, &l.retry, l.run)
@@ -39,9 +41,9 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 		err = s.writeWith(ctx, &l.retry, l.run)
 	}
 	if l.source != nil {
-		l.source.stop(err)
+		l.source.Stop(err)
 		l.reading.Wait() // the client sends the file to its end, whatever became of it
-		l.source.close()
+		l.source.Close()
 	}
 	if err != nil {
 		return err
@@ -56,7 +58,7 @@ type loader struct {
 	files server.FileReceiver
 	retry retrier
 
-	source  *loadSource // nil until the client has been asked
+	source  *load.Source // nil until the client has been asked
 	reading sync.WaitGroup
 	tries   int
 
@@ -114,18 +116,18 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 // begin asks the client for the file, or goes back to what it has sent of it so far.
 func (l *loader) begin() error {
 	if l.tries++; l.source == nil {
-		l.source = newLoadSource(l.s.sh.Settings().SpillDir, l.plan.Format)
+		l.source = load.NewSource(l.s.sh.Settings().SpillDir, l.plan.Format)
 		l.reading.Go(func() {
-			l.source.finish(contain.Call(func() error { return l.files.ReceiveFile(l.n.Path, l.source.receive) }))
+			l.source.Finish(contain.Call(func() error { return l.files.ReceiveFile(l.n.Path, l.source.Receive) }))
 		})
 		return nil
 	}
-	err := l.source.rewind()
+	err := l.source.Rewind()
 	if err == nil && l.tries > loadTries {
 		err = fmt.Errorf("%d tries failed", loadTries)
 	}
 	if err != nil {
-		return sqlErr(1205, "HY000", "LOAD DATA was interrupted and nothing of it was kept, run it again: %s", err)
+		return sqlErr(errno.LockWaitTimeout, "LOAD DATA was interrupted and nothing of it was kept, run it again: %s", err)
 	}
 	return nil
 }
@@ -144,8 +146,8 @@ func (l *loader) feed(ctx context.Context) error {
 	})
 	take, end := l.insertJob, func(context.Context) error { return l.ins.land() }
 	if l.grouped {
-		g := newGroupLoad(ctx, l, cancel)
-		take, end = g.take, g.end
+		g := load.NewGroups(ctx, &l.plan.Table.Schema, leaders{l.ins}, cancel)
+		take, end = func(ctx context.Context, j *loadJob) error { return l.groupJob(ctx, j, g) }, g.End
 	}
 	err := l.gather(ctx, jobs, take)
 	if err != nil {
@@ -165,7 +167,7 @@ func (l *loader) feed(ctx context.Context) error {
 func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 	skip := l.plan.Skip
 	for {
-		text, ok, err := l.source.take(ctx)
+		text, ok, err := l.source.Take(ctx)
 		if err != nil || !ok {
 			return err
 		}
@@ -178,7 +180,7 @@ func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 		select {
 		case jobs <- j:
 		case <-ctx.Done():
-			l.source.release(text)
+			l.source.Release(text)
 			return context.Cause(ctx)
 		}
 		go func() { // whoever takes the job waits for it
@@ -189,7 +191,7 @@ func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 }
 
 func (l *loader) convert(j *loadJob) (err error) {
-	defer l.source.release(j.text)
+	defer l.source.Release(j.text)
 	var old *vec.Batch
 	select {
 	case old = <-l.spare:
@@ -248,6 +250,37 @@ func (l *loader) insertJob(ctx context.Context, j *loadJob) error {
 	j.rows = nil // a transaction may keep them
 	return l.ins.insertRows(ctx, rows)
 }
+
+// groupJob numbers and routes rows, where that was not done when they were converted, and has them become row groups.
+func (l *loader) groupJob(ctx context.Context, j *loadJob, g *load.Groups) (err error) {
+	rows, routes := j.rows, j.routes
+	l.ins.rows += int64(rows.N)
+	if routes == nil {
+		if rows, err = l.ins.number(ctx, rows); err != nil {
+			return err
+		}
+		if rows, err = l.ins.placed(rows); err != nil || rows.N == 0 {
+			return err
+		}
+		if routes, err = plan.Route(l.plan.Table, rows); err != nil {
+			return err
+		}
+	}
+	return g.Take(ctx, rows, routes)
+}
+
+// leaders take the row groups of a load as parts of its transaction.
+type leaders struct{ ins *inserter }
+
+func (l leaders) Write(ctx context.Context, writes []txn.TabletWrite) error {
+	table := l.ins.plan.Table
+	for i := range writes {
+		writes[i].Ops, writes[i].Schema = []byte{byte(l.ins.op())}, table.Schema.Version
+	}
+	return l.ins.launch(ctx, writes, func(err error) error { return nameEntry(err, table, nil, writes) })
+}
+
+func (l leaders) Land() error { return l.ins.land() }
 
 // result is what the client hears.
 func (l *loader) result() server.Result {

@@ -9,6 +9,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -67,7 +68,7 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 	})
 	var refusal *txn.Refusal
 	if wait == 0 && errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_LOCK_TIMEOUT {
-		return sqlErr(3572, "HY000", "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.")
+		return sqlErr(errno.LockNowait, "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.")
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"stele/fe/stmt"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	sqltypes "stele/sql/types"
 )
@@ -13,6 +14,10 @@ import (
 // maintain runs statements by which tools look after a MySQL server and which have nothing to do here. What promises
 // no result is accepted, so that dumps and tools run; where a promise would be broken, a warning says so.
 func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) error {
+	if f, ok := n.(*parse.FlushStmt); ok && f.ReadLock {
+		// A dump that goes on without would be of many moments, and nobody reads a warning in it.
+		return unsupported("FLUSH TABLES WITH READ LOCK: dump with --single-transaction, or read inside START TRANSACTION WITH CONSISTENT SNAPSHOT")
+	}
 	if _, ok := n.(*parse.UnlockTablesStmt); ok && !s.locksTables {
 		return out.ok() // it ends no transaction then: a dump says it within its own
 	}
@@ -34,11 +39,7 @@ func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) e
 			}
 		}
 		s.locksTables = true
-		s.warn("Warning", 1235, "LOCK TABLES locks nothing: other sessions can read and write")
-	case *parse.FlushStmt:
-		if n.ReadLock {
-			s.warn("Warning", 1235, "FLUSH TABLES WITH READ LOCK locks nothing: read inside START TRANSACTION WITH CONSISTENT SNAPSHOT")
-		}
+		s.warn("Warning", errno.NotSupported, "LOCK TABLES locks nothing: other sessions can read and write")
 	case *parse.AnalyzeTableStmt:
 		return s.analyze(ctx, n, out)
 	}
@@ -60,7 +61,7 @@ func (s *Session) analyze(ctx context.Context, n *parse.AnalyzeTableStmt, out *o
 			r.Rows = append(r.Rows, stmt.Row{schema + "." + name.Name.O, "analyze", "status", "OK"})
 			continue
 		}
-		if missing, ok := sqltypes.AsError(err); ok && missing.Code == 1146 {
+		if missing, ok := sqltypes.AsError(err); ok && missing.Code == errno.NoSuchTable {
 			full := cmp.Or(name.Schema.O, s.db) + "." + name.Name.O
 			r.Rows = append(r.Rows, stmt.Row{full, "analyze", "Error", missing.Msg}, stmt.Row{full, "analyze", "status", "Operation failed"})
 			continue

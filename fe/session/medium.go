@@ -8,7 +8,7 @@ import (
 	"stele/fe/cluster"
 	"stele/meta/catalog"
 	"stele/meta/types"
-	"stele/sql/plan"
+	"stele/sql/errno"
 )
 
 // strictMedium refuses a table whose replicas could not all lie on a disk of its medium, when the configuration asks for
@@ -37,7 +37,7 @@ func (s *Session) strictMedium(t *catalog.Table) error {
 		return nil
 	}
 	if want := mostReplicas(t); want > len(having)+unknown {
-		return sqlErr(plan.CodeWrongArguments, "HY000", "Failed to find enough hosts with storage medium %s at all backends, number of replicas needed: %d. "+
+		return sqlErr(errno.WrongArguments, "Failed to find enough hosts with storage medium %s at all backends, number of replicas needed: %d. "+
 			"Backends with such a disk: [%s], all: [%s]; enable_strict_storage_medium_check is on", t.Medium, want,
 			strings.Join(having, ", "), strings.Join(all, ", "))
 	}

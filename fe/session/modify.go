@@ -12,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -21,7 +22,9 @@ import (
 
 // update runs UPDATE.
 func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, model.PrivUpdate, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
+	m, err := s.modify(ctx, model.PrivUpdate, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+		return plan.Updates(pctx, n)
+	})
 	if err != nil {
 		return err
 	}
@@ -41,10 +44,17 @@ func (s *Session) updated(m modified, out *output) error {
 
 // delete runs DELETE.
 func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, model.PrivDelete, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
+	m, err := s.modify(ctx, model.PrivDelete, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+		return plan.Deletes(pctx, n)
+	})
 	if err != nil {
 		return err
 	}
+	return s.deleted(m, out)
+}
+
+// deleted answers a DELETE.
+func (s *Session) deleted(m modified, out *output) error {
 	return out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
 }
 
@@ -55,13 +65,14 @@ type modified struct {
 }
 
 // modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
-func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
+func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param,
+	planned func(*catalog.Catalog, *plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
 	var total modified
 	warned := s.warnings
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := s.clock()
 		pctx := s.planContext(cat, now, params)
-		plans, err := planned(pctx)
+		plans, err := planned(cat, pctx)
 		if err != nil {
 			return err
 		}
@@ -277,7 +288,7 @@ func (m *modifier) run(ctx context.Context) error {
 			return err
 		}
 		if m.whole && m.bytes > movedBytes {
-			return sqlErr(1105, "HY000", "UPDATE of key columns: the rows take more than %d bytes; update fewer rows at a time", movedBytes)
+			return sqlErr(errno.UnknownError, "UPDATE of key columns: the rows take more than %d bytes; update fewer rows at a time", movedBytes)
 		}
 		if !m.whole && (m.rows >= chunkRows || m.bytes >= chunkBytes) {
 			if err := m.flush(ctx); err != nil {

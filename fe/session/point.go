@@ -44,7 +44,8 @@ type pointPlan struct {
 	plan    *plan.Point
 	kept    *plan.Kept       // of any other SELECT; plan is nil
 	write   *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
-	needs   model.Privilege  // for write
+	modify  *plan.KeptModify // of any other; plan is nil
+	needs   model.Privilege  // for write and modify
 	columns []server.Column  // in UTC
 	zoned   bool             // some column is shown in the session's zone
 }
@@ -80,6 +81,9 @@ func (p *pointPlan) size(key []byte) int {
 	bytes := len(key)
 	if p.kept != nil {
 		bytes += p.kept.Values() * value
+	}
+	if p.modify != nil {
+		bytes += p.modify.Values() * value
 	}
 	return 1 + bytes/of
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/model"
@@ -16,24 +15,28 @@ import (
 // errNoPoint says that a point write is for the general way after all. Nothing has happened.
 var errNoPoint = errors.New("no point write")
 
-// pointWrite runs an UPDATE or DELETE of one row by its key whose plan is kept under the text without its literals: the leader of
-// the row's tablet does it by one call. Done is false when the statement is to go the general way.
+// pointWrite runs an UPDATE or DELETE whose plan is kept under the text without its literals. That of one row by its key is done by the
+// leader of the row's tablet, by one call. Done is false when the statement is to go the general way.
 func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
 	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 {
 		return false, nil
 	}
 	var room [512]byte
-	key, values, ok := s.pointWriteKey(room[:0], sql, params)
+	var few [8]parse.PointValue
+	key, q, values, ok := s.pointWriteKey(room[:0], few[:0], sql, params)
 	if !ok {
 		return false, nil
 	}
 	p := s.sh.points.get(key)
-	if p != nil && p.plan == nil && time.Now().Before(p.until) {
+	if p != nil && len(p.tables) == 0 && !p.over() {
 		return false, nil
 	}
-	if cat := s.sh.Log.Current(); p == nil || !p.current(cat) {
-		p = s.planPointWrite(cat, sql, len(params), len(values))
+	if cat := s.sh.Log.Current(); p == nil || !p.current(cat) || p.over() {
+		p = s.planPointWrite(cat, &q, len(params), values)
 		s.sh.points.put(key, p)
+	}
+	if p.modify != nil {
+		return s.keptModify(ctx, p, values, out)
 	}
 	if p.plan == nil {
 		return false, nil
@@ -57,10 +60,10 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	switch {
 	case err != nil:
 		return true, err
-	case !p.write.Delete:
-		return true, s.updated(m, out)
+	case p.write.Delete:
+		return true, s.deleted(m, out)
 	}
-	return true, out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
+	return true, s.updated(m, out)
 }
 
 // modifyPoint is one try.
@@ -106,18 +109,21 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 }
 
 // pointWriteKey returns what the plan of a text is kept under, and the values of its literals and parameters in the order of the text.
-func (s *Session) pointWriteKey(room []byte, sql string, params []plan.Param) (key []byte, values []plan.Param, ok bool) {
-	var few [8]parse.PointValue
-	if len(params) == 0 {
-		key, found, ok := parse.PointWriteText(s.pointKey(room, 'w'), few[:0], sql)
-		return key, pointParams(found), ok
+func (s *Session) pointWriteKey(room []byte, few []parse.PointValue, sql string, params []plan.Param) (key []byte, q pointQuery, values []plan.Param, ok bool) {
+	q = pointQuery{sql: sql, prepared: len(params) > 0}
+	if !q.prepared {
+		key = s.pointKey(room, 'w')
+		from := len(key)
+		key, q.values, ok = parse.PointWriteText(key, few, sql)
+		q.text = key[from:]
+		return key, q, pointParams(q.values), ok
 	}
-	key, found, ok := parse.PreparedWriteText(s.pointKey(room, 'q'), few[:0], sql)
+	key, found, ok := parse.PreparedWriteText(s.pointKey(room, 'q'), few, sql)
 	if !ok { // it may have no literals
-		return append(append(s.pointKey(room, 'r'), byte(len(params)), byte(len(params)>>8)), sql...), params, true
+		return append(append(s.pointKey(room, 'r'), byte(len(params)), byte(len(params)>>8)), sql...), q, params, true
 	}
 	values, ok = bindMarks(found, params)
-	return key, values, ok
+	return key, q, values, ok
 }
 
 // bindMarks gives question marks the values of as many parameters.
@@ -140,20 +146,23 @@ func bindMarks(found []parse.PointValue, params []plan.Param) ([]plan.Param, boo
 	return values, true
 }
 
-// planPointWrite plans a text with so many parameters, and values with the literals, or finds that it is no point write.
-func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, params, values int) *pointPlan {
+// planPointWrite plans a text with so many parameters, and values with the literals, or finds that it is for the general way.
+func (s *Session) planPointWrite(cat *catalog.Catalog, q *pointQuery, params int, values []plan.Param) *pointPlan {
 	none := &pointPlan{until: time.Now().Add(pointRetry)}
-	st, err := s.sh.Parser.Parse(sql, s.mode())
+	st, err := s.sh.Parser.Parse(q.sql, s.mode())
 	if err != nil || len(st.Params) != params {
 		return none
 	}
-	w, ok := plan.PointUpdate(s.planContext(cat, s.clock(), nil), st.Node, values)
-	if !ok {
-		return none
-	}
-	p := &pointPlan{tables: []plan.Named{w.Named}, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
-	if w.Delete {
+	p := &pointPlan{needs: model.PrivSelect | model.PrivUpdate}
+	if _, ok := st.Node.(*parse.DeleteStmt); ok {
 		p.needs = model.PrivSelect | model.PrivDelete
+	}
+	if w, ok := plan.PointUpdate(s.planContext(cat, s.clock(), nil), st.Node, len(values)); ok {
+		p.tables, p.plan, p.write = []plan.Named{w.Named}, &w.Point, w
+		return p
+	}
+	if q.prepared || !s.planModify(cat, p, q, values) {
+		return none
 	}
 	return p
 }

@@ -6,6 +6,7 @@ import (
 
 	"stele/fe/server"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/parse"
 	"stele/sql/physical"
@@ -27,7 +28,7 @@ type prepared struct {
 func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, error) {
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) != 1 {
-		return nil, sqlErr(1064, "42000", "A prepared statement must be a single statement")
+		return nil, sqlErr(errno.Syntax, "A prepared statement must be a single statement")
 	}
 	st, err := s.sh.Parser.Parse(pieces[0].Text, s.mode())
 	if err != nil {
@@ -156,14 +157,14 @@ func (s *Session) namedStatement(ctx context.Context, n parse.StmtNode, out *out
 		return s.prepareNamed(ctx, n, out)
 	case *parse.DeallocateStmt:
 		if _, ok := s.named[n.Name]; !ok {
-			return sqlErr(1243, "HY000", "Unknown prepared statement handler (%s) given to DEALLOCATE PREPARE", n.Name)
+			return sqlErr(errno.UnknownStatementHandler, "Unknown prepared statement handler (%s) given to DEALLOCATE PREPARE", n.Name)
 		}
 		delete(s.named, n.Name)
 		return out.ok()
 	case *parse.ExecuteStmt:
 		text, ok := s.named[n.Name]
 		if !ok {
-			return sqlErr(1243, "HY000", "Unknown prepared statement handler (%s) given to EXECUTE", n.Name)
+			return sqlErr(errno.UnknownStatementHandler, "Unknown prepared statement handler (%s) given to EXECUTE", n.Name)
 		}
 		params := make([]plan.Param, len(n.UsingVars))
 		for i, u := range n.UsingVars {
@@ -175,7 +176,7 @@ func (s *Session) namedStatement(ctx context.Context, n parse.StmtNode, out *out
 		}
 		return s.run(ctx, text, params, out)
 	}
-	return sqlErr(1105, "HY000", "BUG: not a statement about prepared statements")
+	return sqlErr(errno.UnknownError, "BUG: not a statement about prepared statements")
 }
 
 func (s *Session) prepareNamed(ctx context.Context, n *parse.PrepareStmt, out *output) error {
@@ -192,7 +193,7 @@ func (s *Session) prepareNamed(ctx context.Context, n *parse.PrepareStmt, out *o
 	}
 	const maxNamed = 16382 // MySQL's max_prepared_stmt_count
 	if len(s.named) >= maxNamed {
-		return sqlErr(1461, "42000", "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamed)
+		return sqlErr(errno.TooManyPrepared, "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamed)
 	}
 	s.named[n.Name] = text
 	return out.ok()

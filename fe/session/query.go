@@ -13,6 +13,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/expr"
 	"stele/sql/parse"
@@ -315,7 +316,7 @@ func outColumns(cols []stmt.Column, db, table string) []physical.OutColumn {
 func (s *Session) readSystem(ctx context.Context, cat *catalog.Catalog, sys *physical.System) (exec.Stream, error) {
 	t, ok := stmt.SystemTable(sys.Database, sys.Table)
 	if !ok {
-		return nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", sys.Database, sys.Table)
+		return nil, sqlErr(errno.NoSuchTable, "Table '%s.%s' doesn't exist", sys.Database, sys.Table)
 	}
 	if s.elsewhere(t.Local) {
 		r, err := s.askTable(ctx, t)
@@ -382,7 +383,7 @@ func explainFormat(n *parse.ExplainStmt) (asJSON bool, err error) {
 	case "", "row", "traditional", "tree", "brief", "verbose", "costs", "logical":
 		return false, nil
 	}
-	return false, sqlErr(1791, "HY000", "Unknown EXPLAIN format name: '%s'", n.Format)
+	return false, sqlErr(errno.UnknownExplainFormat, "Unknown EXPLAIN format name: '%s'", n.Format)
 }
 
 // explained plans a statement.
@@ -405,7 +406,7 @@ func explained(pctx *plan.Context, n parse.StmtNode) (*plan.Explained, error) {
 	case *parse.DeleteStmt:
 		return explainedModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, q) })
 	}
-	return nil, sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
+	return nil, sqlErr(errno.NotSupported, "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
 }
 
 // explainedModify plans an UPDATE or DELETE of one or more tables.

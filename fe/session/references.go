@@ -19,8 +19,6 @@ import (
 
 // Errors of foreign keys.
 const (
-	codeHasChild  = 1451
-	codeTooDeep   = 3008
 	deepestFall   = 15      // as InnoDB
 	mostReferred  = 1 << 20 // keys of parents that a statement remembers to have locked
 	mostLookedFor = 4096    // keys by which children are looked for in one question; more of them, and all rows are read

@@ -7,11 +7,9 @@ import (
 	"stele/meta/command"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 )
-
-// codeRefused is the number of errors that MySQL has none for.
-const codeRefused = 1105
 
 // renameTables runs RENAME TABLE: its renames count in order, so that a later one sees what an earlier one did.
 func (s *Session) renameTables(ctx context.Context, pairs []*parse.TableToTable, out *output) error {
@@ -71,15 +69,15 @@ func (r *renamer) add(from, to *parse.TableName) error {
 	}
 	id := r.at(old)
 	if id == 0 {
-		return sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", oldDB.Name, old.name)
+		return sqlErr(errno.NoSuchTable, "Table '%s.%s' doesn't exist", oldDB.Name, old.name)
 	}
 	if r.at(next) != 0 {
-		return sqlErr(1050, "42S01", "Table '%s' already exists", next.name)
+		return sqlErr(errno.TableExists, "Table '%s' already exists", next.name)
 	}
 	if t, ok := r.cat.TableByID(id); !ok && old.db != next.db {
-		return sqlErr(1450, "HY000", "Changing schema from '%s' to '%s' is not allowed.", oldDB.Name, newDB.Name)
+		return sqlErr(errno.ForbidSchemaChange, "Changing schema from '%s' to '%s' is not allowed.", oldDB.Name, newDB.Name)
 	} else if ok && t.Colocate != "" && old.db != next.db {
-		return sqlErr(codeRefused, "HY000", "Table '%s' is in the colocate group '%s' of its database: take it out first "+
+		return sqlErr(errno.UnknownError, "Table '%s' is in the colocate group '%s' of its database: take it out first "+
 			"(ALTER TABLE … SET ('colocate_with' = ''))", old.name, t.Colocate)
 	}
 	if err := r.fits(id, newDB.Name, next.name); err != nil {

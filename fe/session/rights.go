@@ -8,6 +8,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -96,10 +97,10 @@ func (sh *Shared) MayKill(by server.ConnInfo, id uint64) error {
 		case p.User == by.User:
 			return nil
 		default:
-			return sqlErr(1095, "HY000", "You are not owner of thread %d", id)
+			return sqlErr(errno.KillDenied, "You are not owner of thread %d", id)
 		}
 	}
-	return sqlErr(1094, "HY000", "Unknown thread id: %d", id)
+	return sqlErr(errno.NoSuchThread, "Unknown thread id: %d", id)
 }
 
 // guarded is a snapshot as one account may know it. What a statement needs is judged by its syntax before and by its plan

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stele/fe/txn"
+	"stele/sql/errno"
 	"stele/sql/parse"
 )
 
@@ -45,7 +46,7 @@ func (s *Session) findSavepoint(name string) int {
 func (s *Session) rollbackTo(ctx context.Context, name string, out *output) error {
 	i := s.findSavepoint(name)
 	if i < 0 {
-		return sqlErr(1305, "42000", "SAVEPOINT %s does not exist", name)
+		return sqlErr(errno.UnknownFunction, "SAVEPOINT %s does not exist", name)
 	}
 	if s.tx != nil {
 		if err := s.tx.RollbackTo(ctx, s.marks[i].mark); err != nil {
@@ -60,7 +61,7 @@ func (s *Session) rollbackTo(ctx context.Context, name string, out *output) erro
 func (s *Session) release(name string, out *output) error {
 	i := s.findSavepoint(name)
 	if i < 0 {
-		return sqlErr(1305, "42000", "SAVEPOINT %s does not exist", name)
+		return sqlErr(errno.UnknownFunction, "SAVEPOINT %s does not exist", name)
 	}
 	s.marks = s.marks[:i]
 	return out.ok()

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"stele/fe/server"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -18,7 +19,7 @@ func (s *Session) selectInto(ctx context.Context, n *parse.IntoStmt, params []pl
 		return err
 	}
 	if w.rows == 0 {
-		s.warn("Warning", 1329, "No data - zero rows fetched, selected, or processed")
+		s.warn("Warning", errno.NoData, "No data - zero rows fetched, selected, or processed")
 	}
 	return out.done(server.Result{AffectedRows: uint64(w.rows), Warnings: s.warningCount()})
 }
@@ -33,7 +34,7 @@ type varWriter struct {
 // Columns compares their number with that of the variables.
 func (w *varWriter) Columns(cols []server.Column) error {
 	if len(cols) != len(w.names) {
-		return sqlErr(1222, "21000", "The used SELECT statements have a different number of columns")
+		return sqlErr(errno.UnionColumns, "The used SELECT statements have a different number of columns")
 	}
 	return nil
 }
@@ -49,7 +50,7 @@ func (w *varWriter) Batch(b *vec.Batch) error {
 		}
 	}
 	if w.rows += n; w.rows > 1 {
-		return sqlErr(1172, "42000", "Result consisted of more than one row")
+		return sqlErr(errno.TooManyRows, "Result consisted of more than one row")
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -239,7 +240,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 		return err
 	}
 	if !ok && !stmt.MadeUp(s.sh.Log.Current(), db) {
-		return sqlErr(1049, "42000", "Unknown database '%s'", db)
+		return sqlErr(errno.UnknownDatabase, "Unknown database '%s'", db)
 	}
 	s.db = db
 	return s.followDatabase(db)
@@ -333,7 +334,7 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
 	}
 	if len(pieces) == 0 {
-		return sqlErr(1065, "42000", "Query was empty")
+		return sqlErr(errno.EmptyQuery, "Query was empty")
 	}
 	for i, p := range pieces {
 		if i > 0 {
@@ -389,7 +390,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 		return err
 	}
 	if len(st.Params) != len(params) {
-		return sqlErr(1210, "HY000", "Incorrect arguments to EXECUTE: %d parameters, %d given", len(st.Params), len(params))
+		return sqlErr(errno.WrongArguments, "Incorrect arguments to EXECUTE: %d parameters, %d given", len(st.Params), len(params))
 	}
 	return outOfTime(ctx, s.dispatch(ctx, &st, params, out))
 }
@@ -400,7 +401,7 @@ func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFun
 	if d == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, d, sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
+	return context.WithTimeoutCause(ctx, d, sqlErr(errno.QueryTimeout, "Query execution was interrupted, maximum statement execution time exceeded"))
 }
 
 // dispatch runs a parsed statement.

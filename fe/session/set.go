@@ -8,6 +8,7 @@ import (
 	"stele/fe/account"
 	"stele/fe/server"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -74,7 +75,7 @@ func isNextTransaction(sql string) bool {
 // setNextTransaction runs SET TRANSACTION, which holds for the next transaction alone.
 func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, params []plan.Param) error {
 	if s.inTx && (s.tx != nil || s.snapshot != nil || s.vars.bool("autocommit")) {
-		return sqlErr(1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress")
+		return sqlErr(errno.TransactionInProgress, "Transaction characteristics can't be changed while a transaction is in progress")
 	}
 	for _, a := range n.Variables {
 		text, err := s.assigned(ctx, a.Value, params)
@@ -108,7 +109,7 @@ func (s *Session) setNames(charset, collation string) error {
 	}
 	norm, err := checkCharset(charset)
 	if err != nil || norm == "" || norm == "null" {
-		return sqlErr(1115, "42000", "Unknown character set: '%s'", charset)
+		return sqlErr(errno.UnknownCharset, "Unknown character set: '%s'", charset)
 	}
 	if collation == "" {
 		collation = norm + "_bin"
@@ -117,7 +118,7 @@ func (s *Session) setNames(charset, collation string) error {
 		}
 	}
 	if !strings.HasPrefix(strings.ToLower(collation), norm) && !strings.EqualFold(charset, strings.SplitN(collation, "_", 2)[0]) {
-		return sqlErr(1253, "42000", "COLLATION '%s' is not valid for CHARACTER SET '%s'", collation, charset)
+		return sqlErr(errno.CollationMismatch, "COLLATION '%s' is not valid for CHARACTER SET '%s'", collation, charset)
 	}
 	for _, v := range []string{"character_set_client", "character_set_connection", "character_set_results"} {
 		if err := s.vars.assign(v, norm); err != nil {
@@ -203,7 +204,7 @@ func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) erro
 			return err
 		}
 		if v.Null || !t.IsInteger() {
-			return sqlErr(1094, "HY000", "Unknown thread id: 0")
+			return sqlErr(errno.NoSuchThread, "Unknown thread id: 0")
 		}
 		id = uint64(v.I)
 	}

@@ -6,13 +6,13 @@ import (
 
 	"stele/fe/ddl"
 	"stele/meta/catalog"
-	"stele/sql/plan"
+	"stele/sql/errno"
 )
 
 // warnShort says that a statement went on without some of its replicas.
 func (s *Session) warnShort(short ddl.Shortage) {
 	if short.Missing > 0 {
-		s.warn("Warning", codeRefused, short.String())
+		s.warn("Warning", errno.UnknownError, short.String())
 	}
 }
 
@@ -42,7 +42,7 @@ func (s *Session) holdable(n int) error {
 	if len(leaving) > 0 {
 		text += "; backend " + strings.Join(leaving, "; backend ")
 	}
-	return sqlErr(plan.CodeWrongArguments, "HY000", "%s", text)
+	return sqlErr(errno.WrongArguments, "%s", text)
 }
 
 // mostReplicas is the largest replication_num in a table.

@@ -10,7 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
-	"stele/sql/plan"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
@@ -75,7 +75,7 @@ func TestReplicasThatTheClusterHas(t *testing.T) {
 func expect(t *testing.T, what string, err error, well bool) {
 	t.Helper()
 	known, ok := sqltypes.AsError(err)
-	if well && err != nil || !well && (!ok || known.Code != plan.CodeWrongArguments) {
+	if well && err != nil || !well && (!ok || known.Code != errno.WrongArguments) {
 		t.Errorf("%s: %v", what, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"stele/fe/account"
 	"stele/fe/quorum"
 	"stele/fe/stmt"
+	"stele/fe/stmt/mysql"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/sql/exec"
@@ -92,7 +93,7 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 			return err
 		}
 	}
-	r, err := stmt.Show(ctx, s.stmtEnv(s.sh.Log.Current()), n)
+	r, err := mysql.Show(ctx, s.stmtEnv(s.sh.Log.Current()), n)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/proto/bepb"
+	"stele/sql/errno"
 	"stele/sql/parse"
 )
 
@@ -46,7 +47,7 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 		}
 		return out.ok()
 	}
-	return sqlErr(1105, "HY000", "BUG: not a transaction statement")
+	return sqlErr(errno.UnknownError, "BUG: not a transaction statement")
 }
 
 // begin opens a transaction. Its snapshot is taken now when it is to be consistent, else by its first statement.
@@ -209,7 +210,7 @@ type reader func(*Session, context.Context) (*catalog.Catalog, error)
 func (s *Session) writeFrom(ctx context.Context, read reader, r *retrier, try attempt) error {
 	s.implicit()
 	if s.readOnly() {
-		return sqlErr(1792, "25006", "Cannot execute statement in a READ ONLY transaction.")
+		return sqlErr(errno.ReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction.")
 	}
 	if s.inTx {
 		return s.writeInTransaction(ctx, read, r, try)
@@ -362,6 +363,6 @@ func isGone(err error) bool {
 
 // lostTransaction is the error of a statement whose failure cost the whole transaction.
 func lostTransaction(err error) error {
-	return sqlErr(1213, "40001", "The transaction was rolled back because a statement of it failed and could not be undone alone: %s; "+
+	return sqlErr(errno.Deadlock, "The transaction was rolled back because a statement of it failed and could not be undone alone: %s; "+
 		"try restarting transaction", strings.ReplaceAll(err.Error(), "\n", "; "))
 }

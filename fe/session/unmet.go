@@ -11,6 +11,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
@@ -215,7 +216,7 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		return err
 	}
 	if i.seen.n > mostSeen {
-		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
+		return sqlErr(errno.LockTableFull, "The total number of locks exceeds the lock table size")
 	}
 	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
 		unmet := keys.unmet(&i.seen, func(row, key int) { i.leave(rows, row, key) })

@@ -10,12 +10,10 @@ import (
 
 	"stele/fe/server"
 	"stele/meta/model"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
-
-// codeDuplicate is the number of the error of a key that is there already.
-const codeDuplicate = 1062
 
 // leavesOut reports whether rows may have to be left out, because of keys or foreign keys.
 func (m *modifier) leavesOut() bool {
@@ -71,7 +69,7 @@ func (m *modifier) writeIgnoring(ctx context.Context, w worked) error {
 		return err
 	}
 	code, _, msg := known.MySQL()
-	if !slices.Contains([]uint16{codeDuplicate, plan.CodeNoReferencedRow, codeHasChild}, code) {
+	if !slices.Contains([]uint16{errno.DuplicateEntry, errno.NoReferencedRow, errno.RowIsReferenced}, code) {
 		return err
 	}
 	if rerr := m.t.RollbackTo(ctx, mark); rerr != nil {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"stele/fe/userlock"
+	"stele/sql/errno"
 )
 
 // sessionLocks are the locks of GET_LOCK as one statement of a session asks for them.
@@ -20,7 +21,7 @@ type sessionLocks struct {
 func lockName(name string) (string, error) {
 	const longest = 64 // characters, as MySQL's
 	if n := utf8.RuneCountInString(name); n == 0 || n > longest {
-		return "", sqlErr(3057, "42000", "Incorrect user-level lock name '%s'.", name)
+		return "", sqlErr(errno.WrongLockName, "Incorrect user-level lock name '%s'.", name)
 	}
 	return strings.ToLower(name), nil
 }
@@ -47,10 +48,10 @@ func (l sessionLocks) Get(name string, seconds float64) (got bool, err error) {
 func lockError(err error) error {
 	switch {
 	case errors.Is(err, userlock.ErrCircle):
-		return sqlErr(3058, "HY000", "Deadlock found when trying to get user-level lock; try rolling back transaction/releasing locks "+
+		return sqlErr(errno.UserLockDeadlock, "Deadlock found when trying to get user-level lock; try rolling back transaction/releasing locks "+
 			"and restarting lock acquisition.")
 	case errors.Is(err, userlock.ErrFull), errors.Is(err, userlock.ErrLost):
-		return sqlErr(1105, "HY000", "%v", err)
+		return sqlErr(errno.UnknownError, "%v", err)
 	}
 	return err
 }

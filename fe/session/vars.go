@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"stele/sql/plan"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +11,9 @@ import (
 	"stele/conf"
 	"stele/fe/stmt"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
+	"stele/sql/plan"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
@@ -165,7 +166,7 @@ func (v *vars) now() *frequent {
 func (v *vars) assign(name, value string) error {
 	d, ok := variables[name]
 	if !ok {
-		return sqlErr(1193, "HY000", "Unknown system variable '%s'", name)
+		return sqlErr(errno.UnknownSystemVariable, "Unknown system variable '%s'", name)
 	}
 	v.frequent = nil
 	if strings.EqualFold(value, "DEFAULT") {
@@ -179,7 +180,7 @@ func (v *vars) assign(name, value string) error {
 		if cur, _, _ := v.get(name); cur == norm {
 			return nil
 		}
-		return sqlErr(1238, "HY000", "Variable '%s' is a read only variable", name)
+		return sqlErr(errno.ReadOnlyVariable, "Variable '%s' is a read only variable", name)
 	}
 	v.set[canonical(name)] = norm
 	return nil
@@ -199,7 +200,7 @@ func (v *vars) reset(name string) error {
 
 // normalise brings a value into the stored form, or refuses it.
 func (d *variable) normalise(value string) (string, error) {
-	wrong := sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s'", d.name, value)
+	wrong := sqlErr(errno.WrongVariableValue, "Variable '%s' can't be set to the value of '%s'", d.name, value)
 	switch d.kind {
 	case varBool:
 		switch strings.ToUpper(value) {
@@ -218,7 +219,7 @@ func (d *variable) normalise(value string) (string, error) {
 			if d.readOnly {
 				return value, nil
 			}
-			return "", sqlErr(1232, "42000", "Incorrect argument type to variable '%s'", d.name)
+			return "", sqlErr(errno.WrongVariableType, "Incorrect argument type to variable '%s'", d.name)
 		}
 		if d.max > 0 {
 			n = min(max(n, d.min), d.max) // as MySQL: truncated with a warning
@@ -231,7 +232,7 @@ func (d *variable) normalise(value string) (string, error) {
 			return "", err
 		}
 		if err != nil {
-			return "", fmt.Errorf("%w", sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s': %v", d.name, value, err))
+			return "", fmt.Errorf("%w", sqlErr(errno.WrongVariableValue, "Variable '%s' can't be set to the value of '%s': %v", d.name, value, err))
 		}
 		return s, nil
 	}
@@ -320,10 +321,10 @@ const noTimestamp = "0"
 func checkTimestamp(s string) (string, error) {
 	x, err := strconv.ParseFloat(s, 64)
 	if err != nil {
-		return "", sqlErr(1232, "42000", "Incorrect argument type to variable 'timestamp'")
+		return "", sqlErr(errno.WrongVariableType, "Incorrect argument type to variable 'timestamp'")
 	}
 	if !(x >= 0 && x < 1<<31) {
-		return "", sqlErr(1231, "42000", "Variable 'timestamp' can't be set to the value of '%s'", s)
+		return "", sqlErr(errno.WrongVariableValue, "Variable 'timestamp' can't be set to the value of '%s'", s)
 	}
 	if x == 0 {
 		return noTimestamp, nil
@@ -345,7 +346,7 @@ func checkTimeZone(s string) (string, error) {
 		return "SYSTEM", nil
 	}
 	if _, err := sqltypes.LoadLocation(s, time.UTC); err != nil {
-		return "", sqlErr(1298, "HY000", "Unknown or incorrect time zone: '%s'", s)
+		return "", sqlErr(errno.UnknownTimeZone, "Unknown or incorrect time zone: '%s'", s)
 	}
 	return s, nil
 }
@@ -375,7 +376,7 @@ func anyText(s string) (string, error) { return s, nil }
 
 func checkSelectLimit(s string) (string, error) {
 	if _, err := strconv.ParseUint(s, 10, 64); err != nil {
-		return "", sqlErr(1232, "42000", "Incorrect argument type to variable 'sql_select_limit'")
+		return "", sqlErr(errno.WrongVariableType, "Incorrect argument type to variable 'sql_select_limit'")
 	}
 	return s, nil
 }
@@ -455,6 +456,6 @@ func checkSQLMode(s string) (string, error) {
 }
 
 // sqlErr makes an error with MySQL's number.
-func sqlErr(code uint16, state, format string, args ...any) *sqltypes.Error {
-	return &sqltypes.Error{Code: code, State: state, Msg: fmt.Sprintf(format, args...)}
+func sqlErr(code uint16, format string, args ...any) *sqltypes.Error {
+	return sqltypes.Errorf(code, format, args...)
 }

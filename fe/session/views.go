@@ -12,6 +12,7 @@ import (
 	"stele/meta/command"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -71,11 +72,11 @@ func (s *Session) viewPlace(cat *catalog.Catalog, n *parse.CreateViewStmt, form 
 	_, isTable := cat.Table(db.ID, name)
 	switch {
 	case isTable && (n.OrReplace || form.Alter):
-		return nil, nil, sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not VIEW", db.Name, name)
+		return nil, nil, sqlErr(errno.WrongObject, "'%s.%s' is not VIEW", db.Name, name)
 	case isTable, isView && !n.OrReplace && !form.Alter:
-		return nil, nil, sqlErr(1050, "42S01", "Table '%s' already exists", name)
+		return nil, nil, sqlErr(errno.TableExists, "Table '%s' already exists", name)
 	case form.Alter && !isView:
-		return nil, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db.Name, name)
+		return nil, nil, sqlErr(errno.NoSuchTable, "Table '%s.%s' doesn't exist", db.Name, name)
 	}
 	return db, old, nil
 }
@@ -88,11 +89,11 @@ func (s *Session) namedDatabase(cat *catalog.Catalog, name *parse.TableName, wan
 	}
 	switch d, ok := cat.Database(db); {
 	case db == "":
-		return nil, sqlErr(1046, "3D000", "No database selected")
+		return nil, sqlErr(errno.NoDatabase, "No database selected")
 	case stmt.IsSystemDatabase(db):
 		return nil, account.Denied(s.who(), account.Need{Privileges: want, Database: db})
 	case !ok:
-		return nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
+		return nil, sqlErr(errno.UnknownDatabase, "Unknown database '%s'", db)
 	default:
 		return d, nil
 	}
@@ -110,12 +111,10 @@ func (s *Session) definer(cat *catalog.Catalog, u *parse.UserIdentity) (model.Ac
 		}
 	}
 	if _, ok := cat.Account(name); !ok {
-		s.warn("Note", codeNoDefiner, noDefiner(name))
+		s.warn("Note", errno.NoDefiner, noDefiner(name))
 	}
 	return name, nil
 }
-
-const codeNoDefiner = 1449
 
 func noDefiner(name model.AccountName) string {
 	return "The user specified as a definer ('" + name.Name + "'@'" + name.Host + "') does not exist"
@@ -135,21 +134,21 @@ func (s *Session) dropViews(ctx context.Context, n *parse.DropTableStmt, out *ou
 		v, ok := cat.View(db.ID, name.Name.O)
 		switch _, isTable := cat.Table(db.ID, name.Name.O); {
 		case isTable:
-			return sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not VIEW", db.Name, name.Name.O)
+			return sqlErr(errno.WrongObject, "'%s.%s' is not VIEW", db.Name, name.Name.O)
 		case !ok:
 			missing = append(missing, db.Name+"."+name.Name.O)
 		case seen[v.ID]:
-			return sqlErr(1066, "42000", "Not unique table/alias: '%s'", v.Name)
+			return sqlErr(errno.NotUniqueTable, "Not unique table/alias: '%s'", v.Name)
 		default:
 			seen[v.ID] = true
 			cmd.Drop = append(cmd.Drop, v.ID)
 		}
 	}
 	if len(missing) > 0 && !n.IfExists {
-		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(missing, ","))
+		return sqlErr(errno.BadTable, "Unknown table '%s'", strings.Join(missing, ","))
 	}
 	for _, m := range missing {
-		s.warn("Note", 1051, "Unknown table '"+m+"'")
+		s.warn("Note", errno.BadTable, "Unknown table '"+m+"'")
 	}
 	if len(cmd.Drop) > 0 {
 		if err := s.apply(ctx, cmd); err != nil {
@@ -202,7 +201,7 @@ func (g guarded) behind(v *catalog.View) (*account.Rights, error) {
 	}
 	u, ok := g.accounts.Account(v.Definer)
 	if !ok {
-		return nil, sqlErr(codeNoDefiner, "HY000", "%s", noDefiner(v.Definer))
+		return nil, sqlErr(errno.NoDefiner, "%s", noDefiner(v.Definer))
 	}
 	return account.RightsOf(u), nil
 }
@@ -231,7 +230,7 @@ func (s *Session) mayWriteVia(want model.Privilege, via []plan.ViewUse, database
 
 // closedView is the error of a view whose definer lacks a right on what it shows.
 func closedView(use plan.ViewUse) error {
-	return sqlErr(plan.CodeViewInvalid, "HY000", "View '%s.%s' references invalid table(s) or column(s) or function(s) or definer/invoker of view lack rights to use them",
+	return sqlErr(errno.ViewInvalid, "View '%s.%s' references invalid table(s) or column(s) or function(s) or definer/invoker of view lack rights to use them",
 		use.Database, use.View.Name)
 }
 
@@ -239,7 +238,7 @@ func closedView(use plan.ViewUse) error {
 func (s *Session) mayExplain(cat *catalog.Catalog, n parse.Node) error {
 	for _, need := range account.ReadNeeds(n, s.db) {
 		if _, ok := (snapshot{Catalog: cat}).View(need.Database, need.Table); ok && s.rights().On(need.Database, need.Table)&model.PrivShowView == 0 {
-			return sqlErr(1345, "HY000", "EXPLAIN/SHOW can not be issued; lacking privileges for underlying table")
+			return sqlErr(errno.ViewNoExplain, "EXPLAIN/SHOW can not be issued; lacking privileges for underlying table")
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"stele/fe/stmt"
+	"stele/sql/errno"
 	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
@@ -39,7 +40,7 @@ func (s *Session) warningCount() uint16 { return uint16(min(s.warnings.count, ma
 // statement says.
 func (s *Session) warnPlanned(pctx *plan.Context) {
 	for range pctx.ZeroDivisions {
-		s.warn("Warning", sqltypes.CodeDivisionByZero, sqltypes.ErrDivisionByZero().Msg)
+		s.warn("Warning", errno.DivisionByZero, sqltypes.ErrDivisionByZero().Msg)
 	}
 	s.warnRows(&pctx.Warnings)
 }

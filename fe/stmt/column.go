@@ -10,8 +10,8 @@ import (
 	"stele/sql/vec"
 )
 
-// columnKinds are the words for a type in the text that cols reads.
-var columnKinds = map[string]types.ColumnType{
+// ColumnKinds are the words for a type in the text that Cols reads.
+var ColumnKinds = map[string]types.ColumnType{
 	"int":   {Kind: types.KindBigInt},
 	"uint":  {Kind: types.KindBigInt, Unsigned: true},
 	"float": {Kind: types.KindDouble},
@@ -22,9 +22,9 @@ var columnKinds = map[string]types.ColumnType{
 	"date":  {Kind: types.KindDate},
 }
 
-// cols reads column declarations, one a line: name, type, and what the column tells. Numbers are typed as such, so
+// Cols reads column declarations, one a line: name, type, and what the column tells. Numbers are typed as such, so
 // that SELECT can compare and sum them.
-func cols(text string) []Column {
+func Cols(text string) []Column {
 	var out []Column
 	for line := range strings.SplitSeq(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" {
@@ -32,7 +32,7 @@ func cols(text string) []Column {
 		}
 		name, rest, _ := strings.Cut(line, " ")
 		kind, doc, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		typ, ok := columnKinds[kind]
+		typ, ok := ColumnKinds[kind]
 		if !ok {
 			panic("BUG: column declaration " + line)
 		}
@@ -41,8 +41,8 @@ func cols(text string) []Column {
 	return out
 }
 
-// concat joins column lists.
-func concat(lists ...[]Column) []Column {
+// Concat joins column lists.
+func Concat(lists ...[]Column) []Column {
 	var out []Column
 	for _, l := range lists {
 		out = append(out, l...)
@@ -83,7 +83,7 @@ func appendCell(b *vec.ColumnBuilder, c Column, v any) {
 	}
 	switch c.Type.Phys() {
 	case types.PhysBytes:
-		b.AppendString(cellText(v))
+		b.AppendString(CellText(v))
 	case types.PhysFloat64:
 		f, ok := v.(float64)
 		if !ok {
@@ -106,8 +106,8 @@ func appendCell(b *vec.ColumnBuilder, c Column, v any) {
 	}
 }
 
-// cellText prints a value of a text column.
-func cellText(v any) string {
+// CellText prints a value of a text column.
+func CellText(v any) string {
 	switch x := v.(type) {
 	case string:
 		return x
@@ -169,4 +169,17 @@ func cellInt(v any) (int64, bool) {
 		return wall.UnixMicro(), true
 	}
 	return 0, false
+}
+
+// Plain makes columns from names: # after a name for a number, ~ for a blank.
+func Plain(names string) []Column {
+	var out []Column
+	for name := range strings.FieldsSeq(names) {
+		kind := ColumnKinds["text"]
+		if strings.HasSuffix(name, "#") {
+			name, kind = strings.TrimSuffix(name, "#"), ColumnKinds["int"]
+		}
+		out = append(out, Column{Name: strings.ReplaceAll(name, "~", " "), Type: kind})
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"stele/conf"
@@ -125,6 +126,12 @@ type Warning struct {
 // Variable is one row of SHOW VARIABLES.
 type Variable struct{ Name, Value string }
 
+// ViewFacts is what follows from the query of a view and from what it reads.
+type ViewFacts struct {
+	Columns   []types.Column
+	Updatable bool
+}
+
 // Env is what a handler may use. Funcs and Control may be nil: what they would tell is then left out.
 type Env struct {
 	Catalog   *catalog.Catalog  // one snapshot for the whole statement
@@ -171,43 +178,43 @@ type Env struct {
 	StaleKeys func(ctx context.Context, t *catalog.Table) ([]string, error)
 }
 
-// stamp prints a time in the session's zone, "N/A" when it is unset.
-func (e *Env) stamp(t time.Time) string {
+// Stamp prints a time in the session's zone, "N/A" when it is unset.
+func (e *Env) Stamp(t time.Time) string {
 	if t.IsZero() {
 		return "N/A"
 	}
-	return e.local(t).Format(time.DateTime)
+	return e.Local(t).Format(time.DateTime)
 }
 
-// stampMs is stamp of milliseconds since 1970, 0 = unset.
-func (e *Env) stampMs(ms int64) string {
+// StampMs is stamp of milliseconds since 1970, 0 = unset.
+func (e *Env) StampMs(ms int64) string {
 	if ms == 0 {
 		return "N/A"
 	}
-	return e.stamp(time.UnixMilli(ms))
+	return e.Stamp(time.UnixMilli(ms))
 }
 
-// local is a time in the session's zone.
-func (e *Env) local(t time.Time) time.Time {
+// Local is a time in the session's zone.
+func (e *Env) Local(t time.Time) time.Time {
 	if e.Zone == nil {
 		return t.UTC()
 	}
 	return t.In(e.Zone)
 }
 
-// when is the value of a column of type time: NULL when unset.
-func (e *Env) when(ms int64) any {
+// When is the value of a column of type time: NULL when unset.
+func (e *Env) When(ms int64) any {
 	if ms == 0 {
 		return nil
 	}
-	return e.local(time.UnixMilli(ms))
+	return e.Local(time.UnixMilli(ms))
 }
 
-// alive reports whether a BE answers.
-func (e *Env) alive(be types.BEID) bool { return e.Members != nil && e.Members.Alive(be) }
+// Alive reports whether a BE answers.
+func (e *Env) Alive(be types.BEID) bool { return e.Members != nil && e.Members.Alive(be) }
 
-// member returns what is known of a BE beyond the catalog.
-func (e *Env) member(be types.BEID) cluster.BE {
+// Member returns what is known of a BE beyond the catalog.
+func (e *Env) Member(be types.BEID) cluster.BE {
 	if e.Members == nil {
 		return cluster.BE{}
 	}
@@ -215,28 +222,54 @@ func (e *Env) member(be types.BEID) cluster.BE {
 	return m
 }
 
-// reported returns a replica as its BE reported it last.
-func (e *Env) reported(be types.BEID, tablet types.TabletID) (cluster.Replica, bool) {
+// Disks returns the disks of a BE, each in the state that counts: what its BE reports, and what the operator wants.
+func (e *Env) Disks(be types.BEID) []cluster.Disk {
+	disks := slices.Clone(e.Member(be).Disks)
+	b, ok := e.Catalog.BE(be)
+	for i := range disks {
+		if ok {
+			disks[i].State = b.DiskState(disks[i].ID, disks[i].State)
+		}
+	}
+	return disks
+}
+
+// Reported returns a replica as its BE reported it last.
+func (e *Env) Reported(be types.BEID, tablet types.TabletID) (cluster.Replica, bool) {
 	if e.Members == nil {
 		return cluster.Replica{}, false
 	}
 	return e.Members.Replica(be, tablet)
 }
 
-// lost reports whether a BE has said that it does not have a replica.
-func (e *Env) lost(be types.BEID, tablet types.TabletID) bool {
+// Lost reports whether a BE has said that it does not have a replica.
+func (e *Env) Lost(be types.BEID, tablet types.TabletID) bool {
 	return e.Members != nil && e.Members.Lost(be, tablet)
 }
 
-// kick has the control loop act on a change now, and look at tablets.
-func (e *Env) kick(tablets ...types.TabletID) {
+// LiveFrontends is what FEs are known to be now, by name.
+func (e *Env) LiveFrontends() map[string]Frontend {
+	live := map[string]Frontend{}
+	if e.Frontends != nil {
+		for _, f := range e.Frontends() {
+			live[f.Name] = f
+		}
+	}
+	return live
+}
+
+// AutoFailover reports whether the cluster acts by itself, rather than by what operators order.
+func (e *Env) AutoFailover() bool { return e.Conf == nil || conf.AutoFailover.Get(e.Conf.Load()) }
+
+// Kick has the control loop act on a change now, and look at tablets.
+func (e *Env) Kick(tablets ...types.TabletID) {
 	if e.Control != nil {
 		e.Control.Kick(tablets...)
 	}
 }
 
-// propose proposes commands and returns the first error.
-func (e *Env) propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+// Propose proposes commands and returns the first error.
+func (e *Env) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
 	out, err := e.Log.Propose(ctx, cmds...)
 	if err != nil {
 		return nil, err

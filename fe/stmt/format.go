@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// capacity prints bytes with three decimals in a unit of 1024: "584.578 GB".
-func capacity(n int64) string {
+// Capacity prints bytes with three decimals in a unit of 1024: "584.578 GB".
+func Capacity(n int64) string {
 	if n == 0 {
 		return "0.000 "
 	}
@@ -16,15 +16,15 @@ func capacity(n int64) string {
 	return fmt.Sprintf("%.3f %s", f, unit)
 }
 
-// compact prints bytes briefly: "784B", "4KB", "1.5MB".
-func compact(n int64) string {
+// Compact prints bytes briefly: "784B", "4KB", "1.5MB".
+func Compact(n int64) string {
 	f, unit := scaled(n)
 	text := strconv.FormatFloat(f, 'f', 1, 64)
 	return strings.TrimSuffix(text, ".0") + unit
 }
 
-// lettered prints bytes as the verbs of OpenMLDB's operators do: "0.000", "8.498K", "1.250M".
-func lettered(n int64) string {
+// Lettered prints bytes as the verbs of OpenMLDB's operators do: "0.000", "8.498K", "1.250M".
+func Lettered(n int64) string {
 	f, unit := scaled(n)
 	return fmt.Sprintf("%.3f%s", f, strings.TrimSuffix(unit, "B"))
 }
@@ -39,17 +39,17 @@ func scaled(n int64) (f float64, unit string) {
 	return f, units[i]
 }
 
-// percent prints part of total with two decimals: "71.00 %".
-func percent(part, total int64) string {
+// Percent prints part of total with two decimals: "71.00 %".
+func Percent(part, total int64) string {
 	if total <= 0 {
 		return "0.00 %"
 	}
 	return fmt.Sprintf("%.2f %%", float64(part)/float64(total)*100)
 }
 
-// share prints part of total the way ADMIN SHOW REPLICA DISTRIBUTION does: two decimals, a half rounded to the even
+// Share prints part of total the way ADMIN SHOW REPLICA DISTRIBUTION does: two decimals, a half rounded to the even
 // digit, and no zero before the point.
-func share(part, total int64) string {
+func Share(part, total int64) string {
 	if total <= 0 {
 		return ".00 %"
 	}
@@ -65,16 +65,16 @@ func share(part, total int64) string {
 	return fmt.Sprintf("%s.%02d %%", whole, q%100)
 }
 
-// orMinus gives -1 for an unset number.
-func orMinus[T ~uint64](n T) int64 {
+// OrMinus gives -1 for an unset number.
+func OrMinus[T ~uint64](n T) int64 {
 	if n == 0 {
 		return -1
 	}
 	return int64(n)
 }
 
-// matchLike matches a LIKE pattern without regard to case; \ takes the next character literally.
-func matchLike(pattern, text string) bool {
+// MatchLike matches a LIKE pattern without regard to case; \ takes the next character literally.
+func MatchLike(pattern, text string) bool {
 	return likeRunes([]rune(strings.ToLower(pattern)), []rune(strings.ToLower(text)))
 }
 

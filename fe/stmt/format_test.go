@@ -14,13 +14,12 @@ import (
 
 func TestFormats(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{capacity(0), "0.000 "}, {capacity(1), "1.000 B"}, {capacity(1023), "1023.000 B"}, {capacity(1024), "1.000 KB"},
-		{capacity(627687292928), "584.579 GB"}, {capacity(math.MaxInt64), "8388608.000 TB"}, {capacity(-2048), "-2.000 KB"},
-		{compact(0), "0B"}, {compact(784), "784B"}, {compact(4096), "4KB"}, {compact(1536), "1.5KB"}, {compact(1 << 50), "1024TB"},
-		{percent(71, 100), "71.00 %"}, {percent(1, 3), "33.33 %"}, {percent(1, 0), "0.00 %"},
-		{share(15, 96), "15.62 %"}, {share(1, 192), ".52 %"}, {share(18, 96), "18.75 %"}, {share(9, 96), "9.38 %"}, {share(11, 96), "11.46 %"},
-		{share(0, 96), ".00 %"}, {share(96, 96), "100.00 %"}, {share(0, 0), ".00 %"}, {share(3, 32), "9.38 %"}, {share(1, 32), "3.12 %"},
-		{graph(18, 96, 9), ">"}, {graph(11, 96, 9), ">"}, {graph(9, 96, 9), ""}, {graph(22, 96, 9), ">>"}, {graph(0, 0, 9), ""},
+		{Capacity(0), "0.000 "}, {Capacity(1), "1.000 B"}, {Capacity(1023), "1023.000 B"}, {Capacity(1024), "1.000 KB"},
+		{Capacity(627687292928), "584.579 GB"}, {Capacity(math.MaxInt64), "8388608.000 TB"}, {Capacity(-2048), "-2.000 KB"},
+		{Compact(0), "0B"}, {Compact(784), "784B"}, {Compact(4096), "4KB"}, {Compact(1536), "1.5KB"}, {Compact(1 << 50), "1024TB"},
+		{Percent(71, 100), "71.00 %"}, {Percent(1, 3), "33.33 %"}, {Percent(1, 0), "0.00 %"},
+		{Share(15, 96), "15.62 %"}, {Share(1, 192), ".52 %"}, {Share(18, 96), "18.75 %"}, {Share(9, 96), "9.38 %"}, {Share(11, 96), "11.46 %"},
+		{Share(0, 96), ".00 %"}, {Share(96, 96), "100.00 %"}, {Share(0, 0), ".00 %"}, {Share(3, 32), "9.38 %"}, {Share(1, 32), "3.12 %"},
 		{TypeText(types.ColumnType{Kind: types.KindDecimal, Length: 15, Scale: 2}, ""), "decimal(15,2)"},
 		{TypeText(types.ColumnType{Kind: types.KindBigInt, Unsigned: true}, ""), "bigint unsigned"},
 		{TypeText(types.ColumnType{Kind: types.KindBool}, ""), "tinyint(1)"},
@@ -55,7 +54,7 @@ func TestMatchLike(t *testing.T) {
 			}
 		}
 		b.WriteString("$")
-		if got, want := matchLike(pattern, text), regexp.MustCompile(b.String()).MatchString(text); got != want {
+		if got, want := MatchLike(pattern, text), regexp.MustCompile(b.String()).MatchString(text); got != want {
 			r.Fatalf("matchLike(%q, %q) = %v, want %v", pattern, text, got, want)
 		}
 	})
@@ -63,7 +62,7 @@ func TestMatchLike(t *testing.T) {
 
 // TestBatches checks the kinds of values, NULLs and the cut into batches.
 func TestBatches(t *testing.T) {
-	columns := cols(`
+	columns := Cols(`
 		a int x.
 		b text x.
 		c float x.

@@ -1,4 +1,5 @@
-// Package stmt is the registry of administrative statements and of everything that SHOW prints.
+// Package stmt is the registry of administrative statements and of everything that SHOW prints, and what their declarations are written with. The
+// declarations are in the packages below: mysql, admin, operate and proc, each for whom its words are from. Package all links them.
 //
 // A statement is one declaration: its syntax, its help, its columns and its handler. What it shows is a table, and
 // that table has several faces that follow from the declaration: the SHOW statement (with LIKE, WHERE, ORDER BY and
@@ -95,10 +96,10 @@ type Table struct {
 
 // The databases that the FE makes up.
 const (
-	steleDB       = account.SteleSchema
-	schemaDB      = account.InformationSchema
-	performanceDB = account.PerformanceSchema
-	mysqlDB       = "mysql"
+	SteleDB       = account.SteleSchema
+	SchemaDB      = account.InformationSchema
+	PerformanceDB = account.PerformanceSchema
+	MySQLDB       = "mysql"
 )
 
 // registry collects the declarations; it is complete before main starts and never changes afterwards.
@@ -107,14 +108,14 @@ var registry struct {
 	tables     []*Table
 }
 
-// register adds a statement. Faults in a declaration are bugs and stop the start.
-func register(s Statement) bool {
+// Register adds a statement. Faults in a declaration are bugs and stop the start.
+func Register(s Statement) bool {
 	if s.Name == "" || s.Doc == "" || len(s.Examples) == 0 || (s.Rows == nil) == (s.Do == nil) || (s.Rows != nil) && len(s.Columns) == 0 || (s.Rows == nil) && s.Table != "" {
 		panic("BUG: incomplete declaration of statement " + s.Name)
 	}
 	registry.statements = append(registry.statements, &s)
 	if s.Table != "" {
-		registerTable(Table{Database: steleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name, Local: s.Local,
+		RegisterTable(Table{Database: SteleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name, Local: s.Local,
 			Rows: func(ctx context.Context, e *Env) ([]Row, error) {
 				all := *e
 				all.DB = "" // a table does not depend on the session's database
@@ -124,8 +125,8 @@ func register(s Statement) bool {
 	return true
 }
 
-// registerTable adds a system table.
-func registerTable(t Table) bool {
+// RegisterTable adds a system table.
+func RegisterTable(t Table) bool {
 	if t.Database == "" || t.Name == "" || t.Doc == "" || t.Rows == nil || len(t.Columns) == 0 {
 		panic("BUG: incomplete declaration of system table " + t.Name)
 	}
@@ -149,21 +150,6 @@ func Tables() []*Table {
 	return out
 }
 
-// NewRouter returns a router that knows every statement.
-func NewRouter() (*syntax.Router, error) {
-	r := syntax.NewRouter()
-	for _, s := range Statements() {
-		compiled, err := syntax.Compile(s.Syntax)
-		if err != nil {
-			return nil, fmt.Errorf("statement %s: %w", s.Name, err)
-		}
-		if err := r.Add(s.Name, compiled); err != nil {
-			return nil, fmt.Errorf("statement %s: %w", s.Name, err)
-		}
-	}
-	return r, nil
-}
-
 // Run runs a statement that the router has matched.
 func Run(ctx context.Context, e *Env, id string, a syntax.Args) (Result, error) {
 	i := slices.IndexFunc(registry.statements, func(s *Statement) bool { return s.Name == id })
@@ -175,14 +161,14 @@ func Run(ctx context.Context, e *Env, id string, a syntax.Args) (Result, error) 
 		return s.Do(ctx, e, a)
 	}
 	rows, err := s.Rows(ctx, e, a)
-	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}.like(s.Like), err
+	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}.Like(s.Like), err
 }
 
-// like applies the LIKE of a filter to a column, which compares without case as MySQL's SHOW does, and leaves the rest.
-func (r Result) like(column string) Result {
+// Like applies the LIKE of a filter to a column, which compares without case as MySQL's SHOW does, and leaves the rest.
+func (r Result) Like(column string) Result {
 	if r.Filter.IsLike {
 		at := max(slices.IndexFunc(r.Columns, func(c Column) bool { return c.Name == column }), 0)
-		r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool { return row[at] == nil || !matchLike(r.Filter.Like, cellText(row[at])) })
+		r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool { return row[at] == nil || !MatchLike(r.Filter.Like, CellText(row[at])) })
 		r.Filter.Like, r.Filter.IsLike = "", false
 	}
 	return r
@@ -221,13 +207,14 @@ func SystemTable(database, name string) (*Table, bool) {
 // IsSystemDatabase reports whether a database is made up by the FE, so that none can be created under its name. Databases named mysql can
 // be created, for dumps of other servers have it: it hides what the FE makes up (MadeUp).
 func IsSystemDatabase(name string) bool {
-	return slices.ContainsFunc(systemDatabases, func(db string) bool { return strings.EqualFold(db, name) })
+	return slices.ContainsFunc(SystemDatabases, func(db string) bool { return strings.EqualFold(db, name) })
 }
 
-var systemDatabases = []string{schemaDB, performanceDB, steleDB}
+// SystemDatabases are made up always.
+var SystemDatabases = []string{SchemaDB, PerformanceDB, SteleDB}
 
 // MadeUp reports whether the tables that the FE makes up under the name of a database are to be seen.
 func MadeUp(cat *catalog.Catalog, name string) bool {
 	_, stored := cat.Database(name)
-	return IsSystemDatabase(name) || strings.EqualFold(name, mysqlDB) && !stored
+	return IsSystemDatabase(name) || strings.EqualFold(name, MySQLDB) && !stored
 }

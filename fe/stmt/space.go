@@ -8,89 +8,87 @@ import (
 	"stele/meta/types"
 )
 
-// space is what disks have together.
-type space struct {
-	data, avail, total int64
-	fullest            string // use of the fullest disk
+// Space is what disks have together.
+type Space struct {
+	Data, Avail, Total int64
+	Fullest            string // use of the fullest disk
 }
 
-// spaceOf adds up disks.
-func spaceOf(disks []cluster.Disk) space {
-	s := space{fullest: percent(0, 0)}
+// SpaceOf adds up disks.
+func SpaceOf(disks []cluster.Disk) Space {
+	s := Space{Fullest: Percent(0, 0)}
 	worst := -1.0
 	for _, d := range disks {
-		s.data, s.avail, s.total = s.data+d.DataUsed, s.avail+d.Available, s.total+d.Total
+		s.Data, s.Avail, s.Total = s.Data+d.DataUsed, s.Avail+d.Available, s.Total+d.Total
 		if d.Total <= 0 {
 			continue
 		}
 		if used := float64(d.Total-d.Available) / float64(d.Total); used > worst {
-			worst, s.fullest = used, percent(d.Total-d.Available, d.Total)
+			worst, s.Fullest = used, Percent(d.Total-d.Available, d.Total)
 		}
 	}
 	return s
 }
 
-// size is what a set of tablets takes.
-type size struct {
-	bytes    int64 // of all replicas
-	rows     int64 // each tablet once
-	replicas int
-	tablets  int
+// Size is what a set of tablets takes.
+type Size struct {
+	Bytes    int64 // of all replicas
+	Rows     int64 // each tablet once
+	Replicas int
 }
 
-// add counts one tablet. Rows are those of the fullest report, or the catalog's estimate where nobody has reported.
-func (s *size) add(e *Env, tab *catalog.Tablet) {
-	s.tablets++
+// Add counts one tablet. Rows are those of the fullest report, or the catalog's estimate where nobody has reported.
+func (s *Size) Add(e *Env, tab *catalog.Tablet) {
 	rows := int64(math.MinInt64)
 	for i := range tab.Replicas {
-		s.replicas++
-		if r, ok := e.reported(tab.Replicas[i].BE, tab.ID); ok {
-			s.bytes += r.Bytes
+		s.Replicas++
+		if r, ok := e.Reported(tab.Replicas[i].BE, tab.ID); ok {
+			s.Bytes += r.Bytes
 			rows = max(rows, r.Rows)
 		}
 	}
 	if rows == math.MinInt64 {
 		rows = tab.Rows
 	}
-	s.rows += max(rows, 0)
+	s.Rows += max(rows, 0)
 }
 
-// oneCopy is the size of the tablet as users count it: one copy.
-func oneCopy(e *Env, tab *catalog.Tablet) int64 {
+// OneCopy is the size of the tablet as users count it: one copy.
+func OneCopy(e *Env, tab *catalog.Tablet) int64 {
 	var most int64
 	for i := range tab.Replicas {
-		if r, ok := e.reported(tab.Replicas[i].BE, tab.ID); ok {
+		if r, ok := e.Reported(tab.Replicas[i].BE, tab.ID); ok {
 			most = max(most, r.Bytes)
 		}
 	}
 	return most
 }
 
-// tableSize adds up a table.
-func tableSize(e *Env, t *catalog.Table) size {
-	var s size
+// TableSize adds up a table.
+func TableSize(e *Env, t *catalog.Table) Size {
+	var s Size
 	for tab := range e.Catalog.TabletsOfTable(t) {
-		s.add(e, tab)
+		s.Add(e, tab)
 	}
 	return s
 }
 
-// wholeSize is the size of a table with its unique keys. The rows are those of the table.
-func wholeSize(e *Env, t *catalog.Table) size {
-	s := tableSize(e, t)
+// WholeSize is the size of a table with its unique keys. The rows are those of the table.
+func WholeSize(e *Env, t *catalog.Table) Size {
+	s := TableSize(e, t)
 	for index := range e.Catalog.KeyTables(t) {
-		k := tableSize(e, index)
-		s.bytes, s.replicas, s.tablets = s.bytes+k.bytes, s.replicas+k.replicas, s.tablets+k.tablets
+		k := TableSize(e, index)
+		s.Bytes, s.Replicas = s.Bytes+k.Bytes, s.Replicas+k.Replicas
 	}
 	return s
 }
 
-// partSize adds up a partition and returns the highest version in it.
-func partSize(e *Env, p *catalog.Partition) (size, types.Version) {
-	var s size
+// PartSize adds up a partition and returns the highest version in it.
+func PartSize(e *Env, p *catalog.Partition) (Size, types.Version) {
+	var s Size
 	v := types.InitialVersion
 	for tab := range e.Catalog.TabletsOf(p) {
-		s.add(e, tab)
+		s.Add(e, tab)
 		v = max(v, tab.Version)
 	}
 	return s, v

@@ -68,17 +68,22 @@ func newStage(t *testing.T, bes, tablets int) *stage {
 }
 
 func (s *stage) table(bes []types.BEID, n int) {
+	s.tableOn(10_100, "t", 10_200, n, func(i, j int) types.BEID { return bes[(i+j)%len(bes)] })
+}
+
+// tableOn makes a table whose tablets and replicas are numbered from first, and whose replicas lie on the BE that on gives for a bucket.
+func (s *stage) tableOn(table uint64, name string, first uint64, buckets int, on func(bucket, replica int) types.BEID) *catalog.Table {
 	db, _ := s.cat.Database("d")
-	table := catalog.Table{ID: 10_100, DatabaseID: db.ID, Name: "t", Replicas: 3, Buckets: n, HashBy: []types.ColumnID{1},
-		Schema: types.Schema{TableID: 10_100, Version: 1, Columns: []types.Column{{ID: 1, Name: "k"}}, Key: []types.ColumnID{1}}}
-	part := catalog.Partition{ID: 10_101, Name: "t", Replicas: 3}
+	made := catalog.Table{ID: types.TableID(table), DatabaseID: db.ID, Name: name, Replicas: 3, Buckets: buckets, HashBy: []types.ColumnID{1},
+		Schema: types.Schema{TableID: types.TableID(table), Version: 1, Columns: []types.Column{{ID: 1, Name: "k"}}, Key: []types.ColumnID{1}}}
+	part := catalog.Partition{ID: types.PartitionID(table + 1), Name: name, Replicas: 3}
 	cmd := &command.CreateTable{}
-	id := uint64(10_200)
-	for i := range n {
-		tab := catalog.Tablet{ID: types.TabletID(id), Table: table.ID, Partition: part.ID, Bucket: int32(i), Version: types.InitialVersion, Epoch: 1}
+	id := first
+	for i := range buckets {
+		tab := catalog.Tablet{ID: types.TabletID(id), Table: made.ID, Partition: part.ID, Bucket: int32(i), Version: types.InitialVersion, Epoch: 1}
 		id++
 		for j := range 3 {
-			be := bes[(i+j)%len(bes)]
+			be := on(i, j)
 			tab.Replicas = append(tab.Replicas, catalog.Replica{ID: types.ReplicaID(id), BE: be, Disk: types.DiskID(be) * 10, Version: types.InitialVersion})
 			id++
 		}
@@ -86,9 +91,11 @@ func (s *stage) table(bes []types.BEID, n int) {
 		part.Tablets = append(part.Tablets, tab.ID)
 		cmd.Tablets = append(cmd.Tablets, tab)
 	}
-	table.Parts = []catalog.Partition{part}
-	cmd.Table = table
+	made.Parts = []catalog.Partition{part}
+	cmd.Table = made
 	s.must(cmd)
+	t, _ := s.cat.TableByID(made.ID)
+	return t
 }
 
 func (s *stage) now() time.Time {

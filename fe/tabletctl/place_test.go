@@ -62,33 +62,11 @@ func TestLocationsAreKept(t *testing.T) {
 
 // another makes a second table whose buckets lie elsewhere.
 func (s *stage) another(id uint64, buckets int) *catalog.Table {
-	db, _ := s.cat.Database("d")
 	var bes []types.BEID
 	for b := range s.cat.BEs() {
 		bes = append(bes, b.ID)
 	}
-	table := catalog.Table{ID: types.TableID(id), DatabaseID: db.ID, Name: fmt.Sprintf("t%d", id), Replicas: 3, Buckets: buckets, HashBy: []types.ColumnID{1},
-		Schema: types.Schema{TableID: types.TableID(id), Version: 1, Columns: []types.Column{{ID: 1, Name: "k"}}, Key: []types.ColumnID{1}}}
-	part := catalog.Partition{ID: types.PartitionID(id + 1), Name: "p", Replicas: 3}
-	cmd := &command.CreateTable{}
-	next := id + 2
-	for i := range buckets {
-		tab := catalog.Tablet{ID: types.TabletID(next), Table: table.ID, Partition: part.ID, Bucket: int32(i), Version: 1, Epoch: 1}
-		next++
-		for j := range 3 {
-			be := bes[(len(bes)-1-i+j)%len(bes)]
-			tab.Replicas = append(tab.Replicas, catalog.Replica{ID: types.ReplicaID(next), BE: be, Disk: types.DiskID(be) * 10, Version: 1})
-			next++
-		}
-		tab.Leader = tab.Replicas[0].BE
-		part.Tablets = append(part.Tablets, tab.ID)
-		cmd.Tablets = append(cmd.Tablets, tab)
-	}
-	table.Parts = []catalog.Partition{part}
-	cmd.Table = table
-	s.must(cmd)
-	made, _ := s.cat.TableByID(table.ID)
-	return made
+	return s.tableOn(id, fmt.Sprintf("t%d", id), id+2, buckets, func(i, j int) types.BEID { return bes[(len(bes)-1-i+j)%len(bes)] })
 }
 
 // TestGroupOfAnAlteredTable: tables that come into a group by ALTER TABLE go to where the group is, in the order in which they

@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"stele/sql/errno"
 )
 
 const (
@@ -80,14 +82,14 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) table(w http.ResponseWriter, r *http.Request) {
 	schema, name := strings.ToLower(r.PathValue("schema")), r.PathValue("name")
 	if schema != "stele" && schema != "information_schema" {
-		fail(w, http.StatusNotFound, 1049, "only tables of stele and information_schema are here; others are read by SQL")
+		fail(w, http.StatusNotFound, errno.UnknownDatabase, "only tables of stele and information_schema are here; others are read by SQL")
 		return
 	}
 	limit := defaultLimit
 	if text := r.FormValue("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 || n > mostRows {
-			fail(w, http.StatusBadRequest, 1064, "limit is a number from 0 to "+strconv.Itoa(mostRows))
+			fail(w, http.StatusBadRequest, errno.Syntax, "limit is a number from 0 to "+strconv.Itoa(mostRows))
 			return
 		}
 		limit = n
@@ -101,7 +103,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, query string, l
 	defer cancel()
 	if _, _, named := r.BasicAuth(); !named && !byAddress(r.Host) {
 		ask(w)
-		fail(w, http.StatusUnauthorized, 1045, "a MySQL user and password are needed where the FE is called by a name")
+		fail(w, http.StatusUnauthorized, errno.AccessDenied, "a MySQL user and password are needed where the FE is called by a name")
 		return
 	}
 	db, err := h.open(r)
@@ -169,14 +171,14 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	}
 	status := http.StatusInternalServerError
 	switch known.Number {
-	case 1045, 1698, 1862: // who are you
+	case errno.AccessDenied, errno.AccessDeniedNoPassword, errno.PasswordExpired: // who are you
 		ask(w)
 		status = http.StatusUnauthorized
-	case 1044, 1142, 1227, 1370:
+	case errno.DatabaseAccessDenied, errno.TableAccessDenied, errno.PrivilegeNeeded, errno.RoutineAccessDenied:
 		status = http.StatusForbidden
-	case 1049, 1146:
+	case errno.UnknownDatabase, errno.NoSuchTable:
 		status = http.StatusNotFound
-	case 1040, 1205:
+	case errno.TooManyConnections, errno.LockWaitTimeout:
 		status = http.StatusServiceUnavailable
 	}
 	fail(w, status, known.Number, known.Message)

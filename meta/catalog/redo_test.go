@@ -304,18 +304,7 @@ func TestRedoAgainstModel(t *testing.T) {
 
 // applyEntries applies commands as they come out of the log, several to an entry whose bytes are used again.
 func applyEntries(t *rapid.T, c *Catalog, cmds []command.Command) *Catalog {
-	for chunk := range slices.Chunk(cmds, 7) {
-		raw, err := command.Encode(&command.Batch{Commands: chunk})
-		if err != nil {
-			t.Fatalf("encode: %v", err)
-		}
-		batch, err := command.Decode(raw)
-		if err != nil {
-			t.Fatalf("decode: %v", err)
-		}
-		c, _, _ = Apply(c, batch)
-		clear(raw) // a catalog that kept a piece of its entry would show it
-	}
+	eachEntry(t, cmds, func(batch command.Command) { c, _, _ = Apply(c, batch) })
 	return c
 }
 

@@ -156,7 +156,7 @@ func (w *commits) many(ctx context.Context, l *Log, count int) {
 					for j, c := range cmds {
 						encoded[j], _ = command.Encode(c)
 					}
-					_, _ = l.ProposeEncoded(ctx, encoded)
+					_, _ = l.ProposeEncoded(ctx, Tag{}, encoded)
 				case 1:
 					left, leave := context.WithCancel(ctx)
 					go leave()

@@ -21,6 +21,8 @@ func (e *ErrNotLeader) Error() string {
 var (
 	// ErrOutcomeUnknown says that leadership was lost while a proposal was on its way: it may be applied or not.
 	ErrOutcomeUnknown = errors.New("leadership was lost while the change was on its way: it may or may not be in effect")
+	// errTooLate says that an entry was not stored because its proposer has given it up by now.
+	errTooLate = errors.New("the leader has lost and won its place since this was proposed")
 	// ErrClosed says that the log is closed.
 	ErrClosed = errors.New("the metadata log is closed")
 	// ErrDropped says that this FE was dropped from the cluster: the log takes nothing from it any more.

@@ -155,8 +155,8 @@ func TestOtherCommandsAreDecoded(t *testing.T) {
 func TestFailureLeavesOutcomesUnknown(t *testing.T) {
 	for _, stop := range []bool{false, true} {
 		var landed []any
-		f := newFSM(func([]byte) (command.Command, error) { return nil, errors.New("unreadable") }, func([]byte) command.Command { return nil }, func() {},
-			func(_ []byte, result any) { landed = append(landed, result) })
+		f := newFSM(func([]byte) (command.Command, error) { return nil, errors.New("unreadable") }, func([]byte) command.Command { return nil })
+		f.landed = func(_ *raft.Log, result any) { landed = append(landed, result) }
 		if stop {
 			_ = f.fail(ErrNotStored)
 		}

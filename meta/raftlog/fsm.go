@@ -18,7 +18,8 @@ type fsm struct {
 	decode  func([]byte) (command.Command, error)
 	own     func(data []byte) command.Command // what data is the encoded form of, nil = it has to be decoded
 	taken   func()                            // told that entries are about to be applied
-	landed  func(data []byte, result any)     // told what each command entry came to, once it is published
+	landed  func(entry *raft.Log, result any) // told what each command entry came to, once it is published
+	skipped func()                            // told that a snapshot is about to take the place of entries
 	current atomic.Pointer[catalog.Catalog]
 	applied atomic.Uint64 // index of the last command or configuration entry seen
 
@@ -29,8 +30,8 @@ type fsm struct {
 	restore error         // why the last snapshot could not be restored
 }
 
-func newFSM(decode func([]byte) (command.Command, error), own func([]byte) command.Command, taken func(), landed func([]byte, any)) *fsm {
-	f := &fsm{decode: decode, own: own, taken: taken, landed: landed, failed: make(chan struct{})}
+func newFSM(decode func([]byte) (command.Command, error), own func([]byte) command.Command) *fsm {
+	f := &fsm{decode: decode, own: own, taken: func() {}, landed: func(*raft.Log, any) {}, skipped: func() {}, failed: make(chan struct{})}
 	f.current.Store(catalog.New())
 	return f
 }
@@ -65,7 +66,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	}
 	for i, l := range logs {
 		if l.Type == raft.LogCommand {
-			f.landed(l.Data, out[i])
+			f.landed(l, out[i])
 		}
 	}
 	return out
@@ -150,6 +151,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if err != nil {
 		return err
 	}
+	f.skipped()
 	f.current.Store(c)
 	f.advance(max(c.Index(), f.applied.Load()))
 	return nil

@@ -49,6 +49,7 @@ type Log struct {
 
 	proposals chan *proposal
 	flights   flights
+	traces    traces
 	company   company
 	launching sync.Mutex // held while an entry is handed to Raft
 	closing   chan struct{}
@@ -81,7 +82,7 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, flights: newFlights(), company: newCompany(), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), learns: newLearns(),
-		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
+		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes), traces: traces{open: map[[16]byte]*Trace{}},
 	}
 	l.room = room{dir: cfg.Dir, need: int64(cfg.SegmentBytes), free: cfg.free}
 	l.moves.init()
@@ -89,7 +90,8 @@ func Open(cfg Config) (*Log, error) {
 	if !asIs { // it reads entries in a way of its own
 		own = func([]byte) command.Command { return nil }
 	}
-	l.fsm = newFSM(cfg.decode, own, l.flights.free, l.flights.landed)
+	l.fsm = newFSM(cfg.decode, own)
+	l.fsm.taken, l.fsm.landed, l.fsm.skipped = l.flights.free, l.landed, l.traces.skipped
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
@@ -244,6 +246,12 @@ func (l *Log) Close() error {
 // Current returns the newest catalog that this FE has applied.
 func (l *Log) Current() *catalog.Catalog { return l.fsm.current.Load() }
 
+// landed is told what an entry came to, once it is published.
+func (l *Log) landed(entry *raft.Log, result any) {
+	l.traces.landed(entry, result)
+	l.flights.landed(entry.Data, result)
+}
+
 // Changed returns a channel that is closed when more has been applied than when it was got.
 func (l *Log) Changed() <-chan struct{} { return l.fsm.changes() }
 
@@ -310,7 +318,7 @@ func (l *Log) translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, errTooLate):
 		return l.notLeader()
 	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrAbortedByRestore):
 		return ErrOutcomeUnknown

@@ -402,7 +402,7 @@ func TestUnknownCommandStopsTheFrontend(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer[3] = 9 // the version of the body
-	if _, err := l.ProposeEncoded(t.Context(), [][]byte{newer}); err == nil {
+	if _, err := l.ProposeEncoded(t.Context(), Tag{}, [][]byte{newer}); err == nil {
 		t.Fatal("an unknown command was proposed")
 	}
 	l.raft.ApplyLog(raft.Log{Data: newer}, time.Second) // as a newer leader would

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"stele/meta/catalog"
 	"stele/meta/command"
 )
@@ -25,6 +27,7 @@ type proposal struct {
 	encoded [][]byte
 	cmds    []command.Command // that were encoded; nil = another FE has done it
 	size    int
+	tag     Tag
 	done    chan outcome // of capacity 1: nobody waits for a caller who has left
 }
 
@@ -46,17 +49,22 @@ type outcome struct {
 // here. Concurrent calls share entries. A command that the catalog refuses has its error in its Result and does not
 // stop the others.
 //
-// *ErrNotLeader, ErrBusy and ErrNoRoom mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
+// *ErrNotLeader, ErrBusy and ErrNoRoom mean that nothing was proposed. ErrOutcomeUnknown, which an end of ctx may come with, means that the
 // commands may be applied or not: propose again only what may be applied twice, as CommitTxn may.
 //
 // Commands are applied as they are given, without being decoded first where that is the same (see flights.command): nobody changes
 // them any more, whatever Propose has returned.
 func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	return l.ProposeTagged(ctx, Tag{}, cmds...)
+}
+
+// ProposeTagged is Propose with a tag by which the FE that made it finds the proposal in the log.
+func (l *Log) ProposeTagged(ctx context.Context, tag Tag, cmds ...command.Command) ([]catalog.Result, error) {
 	if !l.IsLeader() {
 		return nil, l.notLeaderOrClosed()
 	}
 	p := proposals.Get().(*proposal)
-	p.cmds = cmds
+	p.cmds, p.tag = cmds, tag
 	for i, c := range cmds {
 		if c.Type() == command.TypeBatch {
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
@@ -82,8 +90,8 @@ func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) 
 	return rs[0].Value, rs[0].Err
 }
 
-// ProposeEncoded is Propose for commands that another FE has encoded and forwarded. They must not be batches.
-func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
+// ProposeEncoded is ProposeTagged for commands that another FE has encoded and forwarded. They must not be batches.
+func (l *Log) ProposeEncoded(ctx context.Context, tag Tag, encoded [][]byte) ([]catalog.Result, error) {
 	for i, e := range encoded {
 		c, err := command.Decode(e) // what this FE cannot read it must not put into the log
 		if err != nil {
@@ -97,7 +105,7 @@ func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.R
 		}
 	}
 	p := proposals.Get().(*proposal)
-	p.encoded = append(p.encoded, encoded...)
+	p.encoded, p.tag = append(p.encoded, encoded...), tag
 	return l.submit(ctx, p)
 }
 
@@ -112,7 +120,7 @@ func (l *Log) submit(ctx context.Context, p *proposal) ([]catalog.Result, error)
 	for _, e := range p.encoded {
 		p.size += len(e)
 	}
-	if !l.IsLeader() {
+	if !l.IsLeader() || !p.tag.isZero() && l.ready.Load() > p.tag.Until {
 		return nil, l.notLeaderOrClosed()
 	}
 	if !l.goesAlone(p) {
@@ -130,7 +138,7 @@ func (l *Log) submit(ctx context.Context, p *proposal) ([]catalog.Result, error)
 		p.free()
 		return o.results, o.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, unknown(ctx.Err())
 	case <-l.closing:
 		return nil, ErrOutcomeUnknown
 	}
@@ -244,5 +252,5 @@ func (l *Log) launch(shared []*proposal) {
 	}
 	l.company.gone(len(shared))
 	one := l.flights.begin(data, shared, l.alone())
-	l.flights.launched(one, l.raft.Apply(data, enqueueTimeout))
+	l.flights.launched(one, l.raft.ApplyLog(raft.Log{Data: data, Extensions: tagsOf(shared)}, enqueueTimeout))
 }

@@ -44,6 +44,9 @@ func (c *recent) StoreLog(l *raft.Log) error { return c.StoreLogs([]*raft.Log{l}
 
 // StoreLogs appends entries, durably.
 func (c *recent) StoreLogs(logs []*raft.Log) error {
+	if tooLate(logs) {
+		return errTooLate
+	}
 	if err := c.logStore.StoreLogs(logs); err != nil {
 		return err
 	}

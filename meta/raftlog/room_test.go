@@ -34,7 +34,7 @@ func TestNoRoomRefusesCommits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.ProposeEncoded(testContext(t), [][]byte{encoded}); !errors.Is(err, ErrNoRoom) {
+	if _, err := l.ProposeEncoded(testContext(t), Tag{}, [][]byte{encoded}); !errors.Is(err, ErrNoRoom) {
 		t.Fatalf("forwarded commit without room: %v", err)
 	}
 	if after := l.Current().Index(); after != before {

@@ -51,7 +51,7 @@ func TestRollingUpgrade(t *testing.T) {
 	}
 	lead(t, old)
 	create(t, ctx, old, "by_the_older")
-	if _, err := old.ProposeEncoded(ctx, [][]byte{newer(t, &command.CreateDatabase{Name: "refused"})}); err == nil {
+	if _, err := old.ProposeEncoded(ctx, Tag{}, [][]byte{newer(t, &command.CreateDatabase{Name: "refused"})}); err == nil {
 		t.Error("the older one proposes what it does not know")
 	}
 	if err := old.TransferLeadership(ctx, "fe1"); err != nil {

@@ -538,6 +538,8 @@ type ProposeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"` // name of the FE that asks
 	Commands      [][]byte               `protobuf:"bytes,2,rep,name=commands,proto3" json:"commands,omitempty"`
+	Tag           []byte                 `protobuf:"bytes,3,opt,name=tag,proto3" json:"tag,omitempty"`      // 16 bytes; of ProposeTagged only, as is until
+	Until         uint64                 `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"` // the last term in which the commands may be put into the log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -584,6 +586,20 @@ func (x *ProposeRequest) GetCommands() [][]byte {
 		return x.Commands
 	}
 	return nil
+}
+
+func (x *ProposeRequest) GetTag() []byte {
+	if x != nil {
+		return x.Tag
+	}
+	return nil
+}
+
+func (x *ProposeRequest) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
 }
 
 type ProposeResponse struct {
@@ -1146,7 +1162,8 @@ type BeatResponse struct {
 	ViewVersion   uint64                 `protobuf:"varint,5,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // the one that it has now
 	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
 	Strangers     []*Stranger            `protobuf:"bytes,7,rep,name=strangers,proto3" json:"strangers,omitempty"`
-	Starting      bool                   `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"` // it takes no MySQL clients yet
+	Starting      bool                   `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"`        // it takes no MySQL clients yet
+	NowMs         int64                  `protobuf:"varint,9,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"` // by its clock; 0 = an older FE
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1235,6 +1252,13 @@ func (x *BeatResponse) GetStarting() bool {
 		return x.Starting
 	}
 	return false
+}
+
+func (x *BeatResponse) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
 }
 
 // Stranger is a node or disk of another cluster that was met and refused.
@@ -2436,10 +2460,12 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUNDECIDED\x10\x01\x12\r\n" +
 	"\tCOMMITTED\x10\x02\x12\v\n" +
-	"\aABORTED\x10\x03\"<\n" +
+	"\aABORTED\x10\x03\"d\n" +
 	"\x0eProposeRequest\x12\x0e\n" +
 	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1a\n" +
-	"\bcommands\x18\x02 \x03(\fR\bcommands\"_\n" +
+	"\bcommands\x18\x02 \x03(\fR\bcommands\x12\x10\n" +
+	"\x03tag\x18\x03 \x01(\fR\x03tag\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\x04R\x05until\"_\n" +
 	"\x0fProposeResponse\x12\x18\n" +
 	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1c\n" +
@@ -2478,7 +2504,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12!\n" +
 	"\fview_version\x18\x03 \x01(\x04R\vviewVersion\x12\x12\n" +
-	"\x04view\x18\x04 \x01(\fR\x04view\"\xf9\x01\n" +
+	"\x04view\x18\x04 \x01(\fR\x04view\"\x90\x02\n" +
 	"\fBeatResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12\"\n" +
@@ -2487,7 +2513,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\fview_version\x18\x05 \x01(\x04R\vviewVersion\x12\x12\n" +
 	"\x04term\x18\x06 \x01(\x04R\x04term\x12*\n" +
 	"\tstrangers\x18\a \x03(\v2\f.fe.StrangerR\tstrangers\x12\x1a\n" +
-	"\bstarting\x18\b \x01(\bR\bstarting\"\xb7\x01\n" +
+	"\bstarting\x18\b \x01(\bR\bstarting\x12\x15\n" +
+	"\x06now_ms\x18\t \x01(\x03R\x05nowMs\"\xb7\x01\n" +
 	"\bStranger\x12\x10\n" +
 	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +
@@ -2566,11 +2593,12 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06holder\x18\x05 \x01(\x04R\x06holder\x12\x16\n" +
 	"\x06circle\x18\x06 \x01(\bR\x06circle\x12\x12\n" +
 	"\x04full\x18\a \x01(\bR\x04full\x12 \n" +
-	"\x04lost\x18\b \x03(\v2\f.fe.HeldLockR\x04lost2\xdb\x04\n" +
+	"\x04lost\x18\b \x03(\v2\f.fe.HeldLockR\x04lost2\x95\x05\n" +
 	"\bFrontend\x12/\n" +
 	"\x06Report\x12\x11.fe.ReportRequest\x1a\x12.fe.ReportResponse\x122\n" +
 	"\aResolve\x12\x12.fe.ResolveRequest\x1a\x13.fe.ResolveResponse\x122\n" +
 	"\aPropose\x12\x12.fe.ProposeRequest\x1a\x13.fe.ProposeResponse\x128\n" +
+	"\rProposeTagged\x12\x12.fe.ProposeRequest\x1a\x13.fe.ProposeResponse\x128\n" +
 	"\tReadIndex\x12\x14.fe.ReadIndexRequest\x1a\x15.fe.ReadIndexResponse\x12(\n" +
 	"\x03Ask\x12\x0e.fe.AskRequest\x1a\x0f.fe.AskResponse0\x01\x122\n" +
 	"\aSuspect\x12\x12.fe.SuspectRequest\x1a\x13.fe.SuspectResponse\x12)\n" +
@@ -2652,29 +2680,31 @@ var file_proto_fepb_fe_proto_depIdxs = []int32{
 	3,  // 15: fe.Frontend.Report:input_type -> fe.ReportRequest
 	5,  // 16: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
 	7,  // 17: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	10, // 18: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	12, // 19: fe.Frontend.Ask:input_type -> fe.AskRequest
-	14, // 20: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	16, // 21: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	19, // 22: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	21, // 23: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	25, // 24: fe.Frontend.Kill:input_type -> fe.KillRequest
-	27, // 25: fe.Frontend.Join:input_type -> fe.JoinRequest
-	30, // 26: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
-	4,  // 27: fe.Frontend.Report:output_type -> fe.ReportResponse
-	6,  // 28: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	8,  // 29: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	11, // 30: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	13, // 31: fe.Frontend.Ask:output_type -> fe.AskResponse
-	15, // 32: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	17, // 33: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	20, // 34: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	23, // 35: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	26, // 36: fe.Frontend.Kill:output_type -> fe.KillResponse
-	28, // 37: fe.Frontend.Join:output_type -> fe.JoinResponse
-	31, // 38: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
+	7,  // 18: fe.Frontend.ProposeTagged:input_type -> fe.ProposeRequest
+	10, // 19: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	12, // 20: fe.Frontend.Ask:input_type -> fe.AskRequest
+	14, // 21: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	16, // 22: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	19, // 23: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	21, // 24: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	25, // 25: fe.Frontend.Kill:input_type -> fe.KillRequest
+	27, // 26: fe.Frontend.Join:input_type -> fe.JoinRequest
+	30, // 27: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
+	4,  // 28: fe.Frontend.Report:output_type -> fe.ReportResponse
+	6,  // 29: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	8,  // 30: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	8,  // 31: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
+	11, // 32: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	13, // 33: fe.Frontend.Ask:output_type -> fe.AskResponse
+	15, // 34: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	17, // 35: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	20, // 36: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	23, // 37: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	26, // 38: fe.Frontend.Kill:output_type -> fe.KillResponse
+	28, // 39: fe.Frontend.Join:output_type -> fe.JoinResponse
+	31, // 40: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
+	28, // [28:41] is the sub-list for method output_type
+	15, // [15:28] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name

@@ -21,18 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Frontend_Report_FullMethodName    = "/fe.Frontend/Report"
-	Frontend_Resolve_FullMethodName   = "/fe.Frontend/Resolve"
-	Frontend_Propose_FullMethodName   = "/fe.Frontend/Propose"
-	Frontend_ReadIndex_FullMethodName = "/fe.Frontend/ReadIndex"
-	Frontend_Ask_FullMethodName       = "/fe.Frontend/Ask"
-	Frontend_Suspect_FullMethodName   = "/fe.Frontend/Suspect"
-	Frontend_Beat_FullMethodName      = "/fe.Frontend/Beat"
-	Frontend_Active_FullMethodName    = "/fe.Frontend/Active"
-	Frontend_Sessions_FullMethodName  = "/fe.Frontend/Sessions"
-	Frontend_Kill_FullMethodName      = "/fe.Frontend/Kill"
-	Frontend_Join_FullMethodName      = "/fe.Frontend/Join"
-	Frontend_UserLock_FullMethodName  = "/fe.Frontend/UserLock"
+	Frontend_Report_FullMethodName        = "/fe.Frontend/Report"
+	Frontend_Resolve_FullMethodName       = "/fe.Frontend/Resolve"
+	Frontend_Propose_FullMethodName       = "/fe.Frontend/Propose"
+	Frontend_ProposeTagged_FullMethodName = "/fe.Frontend/ProposeTagged"
+	Frontend_ReadIndex_FullMethodName     = "/fe.Frontend/ReadIndex"
+	Frontend_Ask_FullMethodName           = "/fe.Frontend/Ask"
+	Frontend_Suspect_FullMethodName       = "/fe.Frontend/Suspect"
+	Frontend_Beat_FullMethodName          = "/fe.Frontend/Beat"
+	Frontend_Active_FullMethodName        = "/fe.Frontend/Active"
+	Frontend_Sessions_FullMethodName      = "/fe.Frontend/Sessions"
+	Frontend_Kill_FullMethodName          = "/fe.Frontend/Kill"
+	Frontend_Join_FullMethodName          = "/fe.Frontend/Join"
+	Frontend_UserLock_FullMethodName      = "/fe.Frontend/UserLock"
 )
 
 // FrontendClient is the client API for Frontend service.
@@ -45,6 +46,8 @@ type FrontendClient interface {
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error)
 	// Propose puts commands of another FE into the metadata log. Only the leading FE answers it.
 	Propose(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error)
+	// ProposeTagged is Propose with a tag that the commands have in the log, and that an older FE would not put there.
+	ProposeTagged(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error)
 	// ReadIndex tells up to which log index a catalog holds everything committed so far. Only the leading FE answers it.
 	ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error)
 	// Ask answers a statement, or a system table, that needs what only the leading FE knows.
@@ -97,6 +100,16 @@ func (c *frontendClient) Propose(ctx context.Context, in *ProposeRequest, opts .
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ProposeResponse)
 	err := c.cc.Invoke(ctx, Frontend_Propose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) ProposeTagged(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProposeResponse)
+	err := c.cc.Invoke(ctx, Frontend_ProposeTagged_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +225,8 @@ type FrontendServer interface {
 	Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error)
 	// Propose puts commands of another FE into the metadata log. Only the leading FE answers it.
 	Propose(context.Context, *ProposeRequest) (*ProposeResponse, error)
+	// ProposeTagged is Propose with a tag that the commands have in the log, and that an older FE would not put there.
+	ProposeTagged(context.Context, *ProposeRequest) (*ProposeResponse, error)
 	// ReadIndex tells up to which log index a catalog holds everything committed so far. Only the leading FE answers it.
 	ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error)
 	// Ask answers a statement, or a system table, that needs what only the leading FE knows.
@@ -248,6 +263,9 @@ func (UnimplementedFrontendServer) Resolve(context.Context, *ResolveRequest) (*R
 }
 func (UnimplementedFrontendServer) Propose(context.Context, *ProposeRequest) (*ProposeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Propose not implemented")
+}
+func (UnimplementedFrontendServer) ProposeTagged(context.Context, *ProposeRequest) (*ProposeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProposeTagged not implemented")
 }
 func (UnimplementedFrontendServer) ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadIndex not implemented")
@@ -347,6 +365,24 @@ func _Frontend_Propose_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FrontendServer).Propose(ctx, req.(*ProposeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_ProposeTagged_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProposeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).ProposeTagged(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_ProposeTagged_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).ProposeTagged(ctx, req.(*ProposeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -524,6 +560,10 @@ var Frontend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Propose",
 			Handler:    _Frontend_Propose_Handler,
+		},
+		{
+			MethodName: "ProposeTagged",
+			Handler:    _Frontend_ProposeTagged_Handler,
 		},
 		{
 			MethodName: "ReadIndex",

@@ -108,10 +108,13 @@ func countsRows(a accumulator, args []*vec.Vector) bool {
 	return ok && (c.star || args[0].Valid == nil)
 }
 
+// fewPlaced rows are not worth a table of codes, which may have a hundred thousand, nor one of sums.
+const fewPlaced = 64
+
 // place finds the groups without hashing, if the keys allow it.
 func (t *groupTable) place(in *aggInput) bool {
 	g := &t.group
-	if g.hopeless {
+	if g.hopeless || g.direct == nil && in.count() <= fewPlaced {
 		return false
 	}
 	g.slots = growTo(g.slots[:0], in.n)
@@ -159,7 +162,7 @@ func (g *grouping) scatter(n int, rows, ids []int32) {
 func (t *groupTable) plan(in *aggInput) (some, all bool) {
 	g := &t.group
 	g.lanes, g.cols, g.ints = g.lanes[:0], g.cols[:0], g.ints[:0]
-	few := t.n <= fusedGroups
+	few := t.n <= fusedGroups && (g.fused != nil || in.count() > fewPlaced) // it has room for all groups that there may be
 	all = true
 	for i, a := range t.accs {
 		lane := notFused

@@ -34,12 +34,25 @@ type keyTable struct {
 // keyBlock is the packed keys of some rows with the ids that their slots hold. That they are looked up for all of them first lets
 // the processor wait for many slots, which lie all over the memory, at the same time.
 type keyBlock struct {
-	keys   [keyBlockRows]intKey
-	hashes [keyBlockRows]uint64
-	ids    [keyBlockRows]uint32 // +1, 0 = free
+	keys   []intKey
+	hashes []uint64
+	ids    []uint32 // +1, 0 = free
 }
 
-const keyBlockRows = 256
+// A block is for keyBlockRows, or for fewKeyRows as long as no more come at once: most statements bring a few.
+const (
+	keyBlockRows = 256
+	fewKeyRows   = 16
+)
+
+// newKeyBlock makes a block for some rows.
+func newKeyBlock(rows int) *keyBlock {
+	n := fewKeyRows
+	if rows > n {
+		n = keyBlockRows
+	}
+	return &keyBlock{keys: make([]intKey, n), hashes: make([]uint64, n), ids: make([]uint32, n)}
+}
 
 type intKey struct{ a, b, nulls uint64 }
 
@@ -127,11 +140,11 @@ func (t *keyTable) assignPacked(keys []*vec.Vector, rows []int32, ids []int32, f
 
 // load packs the keys of a block of rows and looks their slots up. It returns for how many it could.
 func (t *keyTable) load(keys []*vec.Vector, rows []int32) int {
-	if t.block == nil {
+	if t.block == nil || len(t.block.keys) < len(rows) {
 		if _, ok := t.pack(keys, int(rows[0])); !ok {
 			return 0
 		}
-		t.block = &keyBlock{}
+		t.block = newKeyBlock(len(rows))
 	}
 	b := t.block
 	n := t.packBlock(keys, rows)

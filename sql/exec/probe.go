@@ -73,9 +73,7 @@ func (p *probe) next(ctx context.Context) (*vec.Batch, error) {
 			return nil, err
 		}
 		if !more {
-			if out, err = p.endBatch(out); err != nil {
-				return nil, err
-			}
+			out = p.endBatch(out)
 		}
 		if out != nil && out.Rows() > 0 {
 			return out, nil
@@ -287,28 +285,28 @@ func (p *probe) joined() *vec.Batch {
 }
 
 // endBatch returns what a left batch yields when all its candidates are known, after out.
-func (p *probe) endBatch(out *vec.Batch) (*vec.Batch, error) {
+func (p *probe) endBatch(out *vec.Batch) *vec.Batch {
 	kind := p.join.spec.Kind
 	if kind == physical.JoinAntiNull && !p.second && p.table.keys != nil {
 		p.row, p.second = 0, true
 		p.start()
-		return out, nil
+		return out
 	}
 	if p.flags != nil {
 		p.flags.store(p.match, p.maybe)
 		p.batch = nil
-		return out, nil
+		return out
 	}
 	rest := p.unmatched()
 	p.batch = nil
 	if rest == nil {
-		return out, nil
+		return out
 	}
 	if out == nil || out.Rows() == 0 {
-		return rest, nil
+		return rest
 	}
 	p.pending = rest
-	return out, nil
+	return out
 }
 
 // unmatched returns what the rows of the left batch themselves yield, by what they found: nil, those rows, or those

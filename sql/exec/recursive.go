@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/physical"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -82,7 +83,7 @@ func (r *recursiveOp) round() error {
 	if r.rounds == 0 {
 		next = r.plan.Seed
 	} else if r.rounds > limit {
-		return sqltypes.Errorf(3636, "HY000", "Recursive query aborted after %d iterations. Try increasing @@cte_max_recursion_depth to a larger value.", r.rounds)
+		return sqltypes.Errorf(errno.RecursionAborted, "Recursive query aborted after %d iterations. Try increasing @@cte_max_recursion_depth to a larger value.", r.rounds)
 	}
 	r.rounds++
 	r.env.work[r.plan.Work], r.fresh = r.fresh, nil

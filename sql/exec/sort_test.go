@@ -61,6 +61,23 @@ func TestSortMatchesModel(t *testing.T) {
 }
 
 // TestSortByLongKeys: keys of one length whose first columns have few values are told apart by what comes late in them.
+// TestSortOfAscendingParts: rows that come in order but for some places.
+func TestSortOfAscendingParts(t *testing.T) {
+	dir := dirs(t.TempDir())
+	rapid.Check(t, func(rt *rapid.T) {
+		tab := genTable(allCols, 200).Draw(rt, "table")
+		spec := &physical.Sort{Keys: genSortKeys(rt, 2), Limit: int64(rapid.SampledFrom([]int{0, 7, 150}).Draw(rt, "limit"))}
+		parts := rapid.IntRange(1, mostAscending+2).Draw(rt, "parts")
+		for i := range parts {
+			part := tab.rows[len(tab.rows)*i/parts : len(tab.rows)*(i+1)/parts]
+			slices.SortStableFunc(part, func(a, b row) int { return compareBy(spec.Keys, a, b) })
+		}
+		env := testEnv(dir, false)
+		s := build(rt, &physical.Node{Sort: spec, Children: []*physical.Node{source(allCols, tab.stream(rt), env)}}, env)
+		wantSame(rt, allCols, collect(rt, s), dumbSort(tab.rows, spec.Keys, spec.Limit, 0), true)
+	})
+}
+
 func TestSortByLongKeys(t *testing.T) {
 	ts := []types.ColumnType{tInt, tInt}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -138,7 +138,7 @@ func (s *sortBuffer) key(r rowRef) []byte { return s.keys[r.chunk()].at(r.row())
 // sort orders the entries; equal keys stay in order of arrival.
 func (s *sortBuffer) sort() {
 	shared, decided := s.mark()
-	slices.SortFunc(s.entries, func(a, b sortEntry) int {
+	compare := func(a, b sortEntry) int {
 		switch {
 		case a.prefix < b.prefix:
 			return -1
@@ -151,7 +151,66 @@ func (s *sortBuffer) sort() {
 			}
 		}
 		return int(a.ref - b.ref)
-	})
+	}
+	if ends, few := ascending(s.entries, compare); few {
+		s.entries = mergeAscending(s.entries, ends, compare)
+		return
+	}
+	slices.SortFunc(s.entries, compare)
+}
+
+// Of up to mostAscending ascending parts entries are merged: those of some tablets, each of which yields its rows in order. That takes as
+// much room again, so they are mostMerged at most.
+const (
+	mostAscending = 8
+	mostMerged    = 64 << 10
+)
+
+// ascending returns where the parts of entries end within which they ascend; few is false when they are too many.
+func ascending(entries []sortEntry, compare func(a, b sortEntry) int) (ends []int, few bool) {
+	if len(entries) > mostMerged {
+		return nil, false
+	}
+	for i := 1; i < len(entries); i++ {
+		if compare(entries[i-1], entries[i]) <= 0 {
+			continue
+		}
+		if ends = append(ends, i); len(ends) == mostAscending {
+			return nil, false
+		}
+	}
+	return append(ends, len(entries)), true
+}
+
+// mergeAscending merges neighbouring parts until there is one.
+func mergeAscending(entries []sortEntry, ends []int, compare func(a, b sortEntry) int) []sortEntry {
+	var room []sortEntry
+	for len(ends) > 1 {
+		if room == nil {
+			room = make([]sortEntry, 0, len(entries))
+		}
+		out, left, start := room[:0], ends[:0], 0
+		for len(ends) > 0 {
+			middle, end := ends[0], ends[min(1, len(ends)-1)]
+			ends = ends[min(2, len(ends)):]
+			out = mergeTwo(out, entries[start:middle], entries[middle:end], compare)
+			left, start = append(left, end), end
+		}
+		entries, room, ends = out, entries, left
+	}
+	return entries
+}
+
+// mergeTwo appends the entries of two ascending parts in order.
+func mergeTwo(out, a, b []sortEntry, compare func(a, b sortEntry) int) []sortEntry {
+	for len(a) > 0 && len(b) > 0 {
+		if compare(a[0], b[0]) <= 0 {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // mark sets the prefixes of the entries and returns how many bytes all keys share, and whether keys with equal prefixes are equal. One

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -385,5 +386,5 @@ func (t *frameTree) query(from, to int) (frameState, error) {
 
 // errArguments is MySQL's ER_WRONG_ARGUMENTS.
 func errArguments(what string) error {
-	return sqltypes.Errorf(1210, "HY000", "Incorrect arguments to %s", what)
+	return sqltypes.Errorf(errno.WrongArguments, "Incorrect arguments to %s", what)
 }

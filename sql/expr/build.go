@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/fn"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -54,7 +55,7 @@ func ConstBytes(b []byte) *Node {
 func ConstDecimal(text string) (*Node, error) {
 	v, scale, used, fits := sqltypes.ParseDecimal([]byte(text))
 	if used != len(text) || used == 0 {
-		return nil, sqltypes.Errorf(1367, "22007", "Illegal decimal value '%s' found during parsing", text)
+		return nil, sqltypes.Errorf(errno.IllegalValue, "Illegal decimal value '%s' found during parsing", text)
 	}
 	if !fits || scale > 30 {
 		return nil, sqltypes.ErrOutOfRange("DECIMAL", text)

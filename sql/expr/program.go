@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/fn"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -61,7 +62,7 @@ func checkDepth(n *Node, depth int) error {
 		return fmt.Errorf("compile expression: missing node")
 	}
 	if depth > MaxDepth {
-		return sqltypes.Errorf(1436, "HY000", "Expression is nested more than %d levels deep", MaxDepth)
+		return sqltypes.Errorf(errno.NestedTooDeep, "Expression is nested more than %d levels deep", MaxDepth)
 	}
 	for _, a := range n.Args {
 		if err := checkDepth(a, depth+1); err != nil {

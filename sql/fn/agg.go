@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
@@ -57,7 +58,7 @@ func ResolveAgg(name string, arg T, distinct bool) (argType, result T, state []T
 	case "json_arrayagg", "json_objectagg":
 		return tJSON, tJSON, []T{tText}, nil
 	}
-	return T{}, T{}, nil, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)
+	return T{}, T{}, nil, sqltypes.Errorf(errno.UnknownFunction, "FUNCTION %s does not exist", name)
 }
 
 // CanonicalAgg maps the synonyms of aggregates to the names of expr.AggFunc.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -27,8 +28,8 @@ func TestStrictDivision(t *testing.T) {
 				x, y vec.Value
 				code uint16
 			}{
-				{value(typ, 7), value(typ, 0), sqltypes.CodeDivisionByZero},
-				{value(typ, 0), value(typ, 0), sqltypes.CodeDivisionByZero},
+				{value(typ, 7), value(typ, 0), errno.DivisionByZero},
+				{value(typ, 0), value(typ, 0), errno.DivisionByZero},
 				{vec.NullValue(), value(typ, 0), 0},
 				{value(typ, 7), vec.NullValue(), 0},
 				{value(typ, 7), value(typ, 2), 0},

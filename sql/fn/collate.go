@@ -5,6 +5,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/collation"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -110,7 +111,7 @@ func prepareCollationLike(c *Call) error {
 		e := c.Const[2]
 		switch {
 		case e == nil || e.Null || len(e.B) > 1:
-			return sqltypes.Errorf(1210, "HY000", "Incorrect arguments to ESCAPE")
+			return sqltypes.Errorf(errno.WrongArguments, "Incorrect arguments to ESCAPE")
 		case len(e.B) == 0:
 			l.escape = 0
 		default:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -113,7 +114,7 @@ func uncompress(_ *Call, a []vec.Value) (vec.Value, error) {
 
 func randomBytes(_ *Call, a []vec.Value) (vec.Value, error) {
 	if a[0].I < 1 || a[0].I > 1024 {
-		return vec.Value{}, sqltypes.Errorf(1690, "22003", "length value is out of range in 'random_bytes'")
+		return vec.Value{}, sqltypes.Errorf(errno.ValueOutOfRange, "length value is out of range in 'random_bytes'")
 	}
 	b := make([]byte, a[0].I)
 	if _, err := rand.Read(b); err != nil {

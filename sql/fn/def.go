@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -180,10 +181,10 @@ func Resolve(name string, args []T) (Signature, error) {
 	}
 	d := registry[base]
 	if d == nil || d.Rule == nil {
-		return Signature{}, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)
+		return Signature{}, sqltypes.Errorf(errno.UnknownFunction, "FUNCTION %s does not exist", name)
 	}
 	if len(args) < d.Min || d.Max >= 0 && len(args) > d.Max {
-		return Signature{}, sqltypes.Errorf(1582, "42000", "Incorrect parameter count in the call to native function '%s'", name)
+		return Signature{}, sqltypes.Errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function '%s'", name)
 	}
 	if err := d.checkParam(param); err != nil {
 		return Signature{}, err
@@ -240,7 +241,7 @@ func (d *Def) checkParam(param string) error {
 			return nil
 		}
 	}
-	return sqltypes.Errorf(1064, "42000", "unknown unit '%s' of function %s", param, d.Name)
+	return sqltypes.Errorf(errno.Syntax, "unknown unit '%s' of function %s", param, d.Name)
 }
 
 // ResolveCast types CAST(from AS to): it fills in what the target leaves open (length of CHAR, DECIMAL's 10,0).
@@ -257,7 +258,7 @@ func Bind(name string, args []T, result T, consts []*vec.Value, ctx *Context) (*
 	base, param := splitName(name)
 	d := registry[base]
 	if d == nil {
-		return nil, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)
+		return nil, sqltypes.Errorf(errno.UnknownFunction, "FUNCTION %s does not exist", name)
 	}
 	if len(args) < d.Min || d.Max >= 0 && len(args) > d.Max || len(consts) != len(args) {
 		return nil, fmt.Errorf("bind function %s with %d arguments", name, len(args))

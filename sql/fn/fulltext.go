@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/fulltext"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -77,10 +78,10 @@ func ParseMatch(query string, by types.Collation, boolean bool) (*fulltext.Query
 	}
 	q, err := fulltext.Boolean(query, by)
 	if missing := new(fulltext.Unsupported); errors.As(err, &missing) {
-		return nil, sqltypes.Errorf(1235, "42000", "This version of Stele doesn't yet support '%s'", missing.What)
+		return nil, sqltypes.Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", missing.What)
 	}
 	if err != nil {
-		return nil, sqltypes.Errorf(1064, "42000", "%v", err)
+		return nil, sqltypes.Errorf(errno.Syntax, "%v", err)
 	}
 	return q, nil
 }
@@ -88,7 +89,7 @@ func ParseMatch(query string, by types.Collation, boolean bool) (*fulltext.Query
 func prepareMatch(c *Call) error {
 	v, query := c.Const[0], ""
 	if v == nil {
-		return sqltypes.Errorf(1210, "HY000", "Incorrect arguments to AGAINST")
+		return sqltypes.Errorf(errno.WrongArguments, "Incorrect arguments to AGAINST")
 	}
 	if !v.Null {
 		query = string(v.B)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -46,7 +47,7 @@ func swapped(a []vec.Value) bool { return len(a) > 1 && a[1].I != 0 }
 func uuidToBin(_ *Call, a []vec.Value) (vec.Value, error) {
 	s := string(a[0].B)
 	if !isUUID(s) {
-		return vec.Value{}, sqltypes.Errorf(1411, "HY000", "Incorrect string value: '%.64s' for function uuid_to_bin", s)
+		return vec.Value{}, sqltypes.Errorf(errno.WrongValueForFunction, "Incorrect string value: '%.64s' for function uuid_to_bin", s)
 	}
 	b, err := hex.DecodeString(strings.NewReplacer("-", "", "{", "", "}", "").Replace(s))
 	if err != nil {
@@ -61,7 +62,7 @@ func uuidToBin(_ *Call, a []vec.Value) (vec.Value, error) {
 func binToUUID(_ *Call, a []vec.Value) (vec.Value, error) {
 	b := a[0].B
 	if len(b) != 16 {
-		return vec.Value{}, sqltypes.Errorf(1411, "HY000", "Incorrect string value: '%x' for function bin_to_uuid", b[:min(len(b), 32)])
+		return vec.Value{}, sqltypes.Errorf(errno.WrongValueForFunction, "Incorrect string value: '%x' for function bin_to_uuid", b[:min(len(b), 32)])
 	}
 	if swapped(a) {
 		b = bytes.Join([][]byte{b[4:8], b[2:4], b[:2], b[8:]}, nil)

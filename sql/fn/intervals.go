@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -132,18 +133,18 @@ func insistRow(c *Call, a []vec.Value) (vec.Value, error) {
 	}
 	shown := sqltypes.AppendText(nil, c.Args[1], a[1], c.Ctx.Location())
 	if c.Param == "str_to_date" {
-		return a[0], sqltypes.Errorf(1411, "HY000", "Incorrect %s value: '%s' for function str_to_date", kindWord(c.Args[0]), shown)
+		return a[0], sqltypes.Errorf(errno.WrongValueForFunction, "Incorrect %s value: '%s' for function str_to_date", kindWord(c.Args[0]), shown)
 	}
 	if !c.Args[1].IsTemporal() {
 		t, ok := c.literalMoment(a[1], c.Args[1])
 		if !ok {
-			return a[0], sqltypes.Errorf(1292, "22007", "Incorrect datetime value: '%s'", shown)
+			return a[0], sqltypes.Errorf(errno.TruncatedWrongValue, "Incorrect datetime value: '%s'", shown)
 		}
 		if t.Micros < sqltypes.MinDateTime {
 			return a[0], nil
 		}
 	}
-	return a[0], sqltypes.Errorf(1441, "22008", "Datetime function: %s field overflow", kindWord(c.Args[1]))
+	return a[0], sqltypes.Errorf(errno.DateTimeOverflow, "Datetime function: %s field overflow", kindWord(c.Args[1]))
 }
 
 // kindWord is what errors call a date or time.

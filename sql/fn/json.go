@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -64,7 +65,7 @@ func asIs(result T) Rule {
 
 func jsonObjectRule(_ string, a []T) ([]T, T, error) {
 	if len(a)%2 != 0 {
-		return nil, T{}, sqltypes.Errorf(1582, "42000", "Incorrect parameter count in the call to native function 'json_object'")
+		return nil, T{}, sqltypes.Errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function 'json_object'")
 	}
 	want := append([]T(nil), a...)
 	for i := 0; i < len(want); i += 2 {
@@ -84,7 +85,7 @@ func parseJSON(s []byte, argument int, function string) (*jsonNode, error) {
 		}
 	}
 	if err != nil {
-		return nil, sqltypes.Errorf(3141, "22032", "Invalid JSON text in argument %d to function %s: \"%v\"", argument, function, err)
+		return nil, sqltypes.Errorf(errno.InvalidJSONArgument, "Invalid JSON text in argument %d to function %s: \"%v\"", argument, function, err)
 	}
 	return n, nil
 }
@@ -205,7 +206,7 @@ type jsonStep struct {
 }
 
 func errPath(path string) error {
-	return sqltypes.Errorf(3143, "42000", "Invalid JSON path expression '%.64s'", path)
+	return sqltypes.Errorf(errno.InvalidJSONPath, "Invalid JSON path expression '%.64s'", path)
 }
 
 // parsePath reads $ followed by .key, ."key", .*, [n], [last], [last-n], [*] and, before another leg, **.
@@ -357,7 +358,7 @@ func jsonUnquote(_ *Call, a []vec.Value) (vec.Value, error) {
 	}
 	var out string
 	if err := json.Unmarshal(s, &out); err != nil {
-		return vec.Value{}, sqltypes.Errorf(3141, "22032", "Invalid JSON text in argument 1 to function json_unquote: \"%v\"", err)
+		return vec.Value{}, sqltypes.Errorf(errno.InvalidJSONArgument, "Invalid JSON text in argument 1 to function json_unquote: \"%v\"", err)
 	}
 	return vec.Str([]byte(out)), nil
 }
@@ -442,7 +443,7 @@ func jsonObject(c *Call, a []vec.Value) (vec.Value, error) {
 	at := map[string]int{}
 	for i := 0; i+1 < len(a); i += 2 {
 		if a[i].Null {
-			return vec.Value{}, sqltypes.Errorf(3158, "22032", "JSON documents may not contain NULL member names.")
+			return vec.Value{}, sqltypes.Errorf(errno.JSONNullKey, "JSON documents may not contain NULL member names.")
 		}
 		v, err := c.jsonOf(a[i+1], c.Args[i+1])
 		if err != nil {

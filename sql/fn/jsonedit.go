@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -27,7 +28,7 @@ func init() {
 // jsonPairsRule types a document that is followed by paths and values.
 func jsonPairsRule(_ string, a []T) ([]T, T, error) {
 	if len(a)%2 == 0 {
-		return nil, T{}, sqltypes.Errorf(1582, "42000", "Incorrect parameter count in the call to a native JSON function")
+		return nil, T{}, sqltypes.Errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to a native JSON function")
 	}
 	want := append([]T(nil), a...)
 	want[0] = jsonText(a[0])
@@ -42,7 +43,7 @@ func onePath(s []byte) ([]jsonStep, error) {
 	path, err := parsePath(string(s))
 	for _, step := range path {
 		if step.all || step.kind == '*' {
-			return nil, sqltypes.Errorf(3149, "42000", "In this situation, path expressions may not contain the * and ** tokens or an array range.")
+			return nil, sqltypes.Errorf(errno.JSONPathWildcard, "In this situation, path expressions may not contain the * and ** tokens or an array range.")
 		}
 	}
 	return path, err
@@ -179,7 +180,7 @@ func jsonArrayAppend(c *Call, a []vec.Value) (vec.Value, error) {
 func jsonArrayInsert(c *Call, a []vec.Value) (vec.Value, error) {
 	return c.edit(a, func(doc *jsonNode, path []jsonStep, v *jsonNode) (*jsonNode, error) {
 		if len(path) == 0 || path[len(path)-1].kind != '[' {
-			return nil, sqltypes.Errorf(3165, "42000", "A path expression is not a path to a cell in an array.")
+			return nil, sqltypes.Errorf(errno.JSONPathArrayCell, "A path expression is not a path to a cell in an array.")
 		}
 		cell := path[len(path)-1]
 		return doc.change(path[:len(path)-1], func(n *jsonNode) *jsonNode {
@@ -207,7 +208,7 @@ func jsonRemove(c *Call, a []vec.Value) (vec.Value, error) {
 			return vec.Value{}, err
 		}
 		if len(path) == 0 {
-			return vec.Value{}, sqltypes.Errorf(3153, "42000", "The path expression '$' is not allowed in this context.")
+			return vec.Value{}, sqltypes.Errorf(errno.JSONVacuousPath, "The path expression '$' is not allowed in this context.")
 		}
 		last := path[len(path)-1]
 		doc = doc.change(path[:len(path)-1], func(n *jsonNode) *jsonNode { return n.without(last) })

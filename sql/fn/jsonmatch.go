@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -146,7 +147,7 @@ func oneOrAll(c *Call, s []byte) (all bool, err error) {
 	case "all":
 		return true, nil
 	}
-	return false, sqltypes.Errorf(3154, "42000", "The oneOrAll argument to %s may take these values: 'one' or 'all'.", c.Def.Name)
+	return false, sqltypes.Errorf(errno.JSONOneOrAll, "The oneOrAll argument to %s may take these values: 'one' or 'all'.", c.Def.Name)
 }
 
 func jsonContainsPath(c *Call, a []vec.Value) (vec.Value, error) {

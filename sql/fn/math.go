@@ -12,8 +12,8 @@ import (
 )
 
 // float1 declares a function of one double; a result that is no finite number is NULL.
-func float1(name, syntax, doc string, f func(float64) float64, aliases ...string) Def {
-	return Def{Name: name, Aliases: aliases, Group: "math", Syntax: syntax, Doc: doc, Min: 1, Max: 1, TakesNull: true, Rule: fixed(tDouble, tDouble),
+func float1(name, syntax, doc string, f func(float64) float64) Def {
+	return Def{Name: name, Group: "math", Syntax: syntax, Doc: doc, Min: 1, Max: 1, TakesNull: true, Rule: fixed(tDouble, tDouble),
 		Row: nullable(func(_ *Call, a []vec.Value) (vec.Value, error) { return finite(f(a[0].F)), nil }),
 		Vec: func(c *Call, a []Arg, n int) (*vec.Vector, error) {
 			out := vec.New(c.Result, n)

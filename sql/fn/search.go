@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -185,7 +186,7 @@ func prepareLike(c *Call) error {
 		e := c.Const[2]
 		switch {
 		case e == nil || e.Null || len(e.B) > 1:
-			return sqltypes.Errorf(1210, "HY000", "Incorrect arguments to ESCAPE")
+			return sqltypes.Errorf(errno.WrongArguments, "Incorrect arguments to ESCAPE")
 		case len(e.B) == 0:
 			has = false
 		default:
@@ -258,7 +259,7 @@ func compileRegexp(pattern, flags []byte) (*regexp.Regexp, error) {
 		case 'n':
 			mode += "s"
 		default:
-			return nil, sqltypes.Errorf(1210, "HY000", "Incorrect arguments to regexp_like")
+			return nil, sqltypes.Errorf(errno.WrongArguments, "Incorrect arguments to regexp_like")
 		}
 	}
 	text := string(pattern)
@@ -267,7 +268,7 @@ func compileRegexp(pattern, flags []byte) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return nil, sqltypes.Errorf(3685, "HY000", "Illegal argument to a regular expression: %v", err)
+		return nil, sqltypes.Errorf(errno.RegexpArgument, "Illegal argument to a regular expression: %v", err)
 	}
 	return re, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/format"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
+	"stele/sql/errno"
 	"stele/sql/syntax"
 )
 
@@ -208,7 +209,7 @@ func checkNesting(sql string, mode syntax.Mode) error {
 			depth++
 		}
 		if depth > nestingMax {
-			return syntax.At(sql, t.Start, 1436, "HY000", fmt.Sprintf("Thread stack overrun: the statement nests deeper than %d levels", nestingMax))
+			return syntax.At(sql, t.Start, errno.NestedTooDeep, errno.State(errno.NestedTooDeep), fmt.Sprintf("Thread stack overrun: the statement nests deeper than %d levels", nestingMax))
 		}
 	}
 }

@@ -271,6 +271,7 @@ func TestRepairs(t *testing.T) {
 			"INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+`t`.`a`,`b`=`b`"},
 		{"insert into t (a,b) values (1,2) as `n`(x, y)\non duplicate key update a = x + n.Y + b", "INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+VALUES(`b`)+`b`"},
 		{"insert into t set a = 1 as new on duplicate key update a = new.a", "INSERT INTO `t` SET `a`=1 ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)"},
+		{"set persist max_connections = 5, @@persist.wait_timeout = 6, @x = 7", "SET @@GLOBAL.`max_connections`=5, @@GLOBAL.`wait_timeout`=6, @`x`=7"},
 		{"select cast(x.b as string) from (select ?) x (b) where ? = 1", "SELECT CAST(`x`.`b` AS CHAR) FROM (SELECT ?) AS `x`(`b`) WHERE ?=1"},
 	} {
 		st, err := Parse(c.sql, 0)
@@ -280,6 +281,27 @@ func TestRepairs(t *testing.T) {
 		}
 		if got, err := Restore(st.Node); err != nil || got != c.want {
 			t.Errorf("%s:\n got %s, %v\nwant %s", c.sql, got, err, c.want)
+		}
+	}
+}
+
+// TestUnknown expects what the grammar lacks to be refused by name.
+func TestUnknown(t *testing.T) {
+	for sql, name := range map[string]string{
+		"XA START 'x'":                   "XA",
+		"CREATE DEFINER = a@b TRIGGER c": "CREATE TRIGGER",
+		"LOCK INSTANCE FOR BACKUP":       "LOCK INSTANCE",
+		"SET PERSIST_ONLY a = 1":         "SET PERSIST_ONLY",
+		"SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a INT PATH '$')) t": "JSON_TABLE",
+		"SELECT JSON_VALUE(a, '$.b' RETURNING SIGNED) FROM t":               "RETURNING of JSON_VALUE",
+		"INSERT INTO t VALUES (1) RETURNING a":                              "RETURNING",
+		"CREATE USER a IDENTIFIED BY RANDOM PASSWORD":                       "IDENTIFIED BY RANDOM PASSWORD",
+		"SELECT 1 FROM t WHERE returning BETWEEN":                           "",
+	} {
+		_, err := Parse(sql, 0)
+		var e *syntax.Error
+		if !errors.As(err, &e) || name != "" && (e.Code != 1235 || !strings.Contains(e.Error(), "'"+name+"'")) || name == "" && e.Code != 1064 {
+			t.Errorf("%s: %v", sql, err)
 		}
 	}
 }

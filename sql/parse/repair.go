@@ -24,6 +24,7 @@ import (
 //	LOAD DATA … INTO TABLE t PARTITION (a, b)   partitions
 //	SHOW WARNINGS | ERRORS LIMIT 1, 2           a part of them
 //	SHOW STORAGE ENGINES                        the long name of SHOW ENGINES
+//	SET PERSIST x = 1, @@PERSIST.y = 2          the long name of SET GLOBAL, which is for good here
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -51,6 +52,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r.characteristics()
 	r.loadPartitions()
 	r.diagnostics()
+	r.persist()
 	r.rowAlias()
 	r.intoVars()
 	r.parentheses()
@@ -210,6 +212,22 @@ func (r *repair) diagnostics() {
 			}
 			return nil
 		})
+	}
+}
+
+// persist makes SET PERSIST of SET GLOBAL: a value that is set so outlives a restart of every FE.
+func (r *repair) persist() {
+	if !r.is(0, "SET") {
+		return
+	}
+	const scope = "@@PERSIST."
+	for i, t := range r.toks {
+		switch text := t.Text(r.text); {
+		case r.is(i, "PERSIST") && (i == 1 || r.is(i-1, ",")):
+			r.overwrite(t.Start, t.End, "GLOBAL")
+		case len(text) > len(scope) && strings.EqualFold(text[:len(scope)], scope):
+			r.overwrite(t.Start, t.End, "@@GLOBAL."+text[len(scope):])
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ var unknownStatements = [][]string{
 	{"ALTER", "INSTANCE"}, {"ALTER", "TABLESPACE"}, {"CACHE", "INDEX"}, {"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"},
 	{"CLONE", "INSTANCE"}, {"CLONE", "LOCAL"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"}, {"CREATE", "FUNCTION"}, {"CREATE", "SERVER"},
 	{"CREATE", "TABLESPACE"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TABLESPACE"}, {"DROP", "TRIGGER"},
+	{"FLUSH", "OPTIMIZER_COSTS"}, {"FLUSH", "USER_RESOURCES"}, {"LOCK", "INSTANCE"}, {"RESET", "PERSIST"}, {"SET", "PERSIST_ONLY"}, {"UNLOCK", "INSTANCE"},
 	{"GET", "CURRENT"}, {"GET", "DIAGNOSTICS"}, {"GET", "STACKED"}, {"HANDLER"}, {"IMPORT", "TABLE"}, {"INSTALL", "PLUGIN"}, {"LOAD", "INDEX"},
 	{"PURGE", "BINARY"}, {"PURGE", "MASTER"}, {"REPAIR", "TABLE"}, {"RESET", "MASTER"}, {"RESET", "QUERY"}, {"RESET", "REPLICA"},
 	{"RESET", "SLAVE"}, {"RESIGNAL"}, {"SHOW", "BINARY"}, {"SHOW", "BINLOG"}, {"SHOW", "CREATE", "EVENT"}, {"SHOW", "CREATE", "FUNCTION"},
@@ -46,6 +47,32 @@ func unknownStatement(sql string, mode syntax.Mode) string {
 		leads := len(words) >= len(lead) && slices.Equal(words[:len(lead)], lead)
 		if leads || len(words) > 2 && words[0] == "CREATE" && lead[0] == "CREATE" && words[2] == lead[1] {
 			return strings.Join(lead, " ")
+		}
+	}
+	return unknownForm(sql, mode)
+}
+
+// unknownForm finds a form within a statement that the grammar lacks.
+func unknownForm(sql string, mode syntax.Mode) string {
+	toks := syntax.Tokenize(sql, mode)
+	is := func(i int, upper ...string) bool {
+		for n, word := range upper {
+			if i+n >= len(toks) || !toks[i+n].Is(sql, word) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range toks {
+		switch {
+		case is(i, "JSON_TABLE", "("):
+			return "JSON_TABLE"
+		case is(i, "RETURNING", "SIGNED") || is(i, "RETURNING", "UNSIGNED") || is(i, "RETURNING", "CHAR") || is(i, "RETURNING", "DECIMAL"):
+			return "RETURNING of JSON_VALUE"
+		case is(i, "RETURNING") && i > 0 && (is(0, "INSERT") || is(0, "REPLACE") || is(0, "DELETE")):
+			return "RETURNING"
+		case is(i, "BY", "RANDOM", "PASSWORD"):
+			return "IDENTIFIED BY RANDOM PASSWORD"
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -47,7 +48,7 @@ func (a *columnAlterer) alterColumns(specs []*ast.AlterTableSpec) (changed bool,
 		changed = changed || mine
 	}
 	if !slices.ContainsFunc(a.cols, func(c types.Column) bool { return !c.Hidden }) {
-		return false, errorf(1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead")
+		return false, errorf(errno.CannotRemoveAllColumns, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead")
 	}
 	a.table.Schema.Columns, a.table.LastColumn = a.cols, a.last
 	return changed, nil
@@ -87,7 +88,7 @@ func (a *columnAlterer) find(name string) int {
 func (a *columnAlterer) known(name string) (int, error) {
 	at := a.find(name)
 	if at < 0 {
-		return at, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", name, a.table.Name)
+		return at, errorf(errno.UnknownColumn, "Unknown column '%s' in '%s'", name, a.table.Name)
 	}
 	return at, nil
 }
@@ -95,10 +96,10 @@ func (a *columnAlterer) known(name string) (int, error) {
 // free refuses a name that another column has.
 func (a *columnAlterer) free(name string, self int) error {
 	if at := a.find(name); at >= 0 && at != self {
-		return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", name)
+		return errorf(errno.DuplicateColumn, "Duplicate column name '%s'", name)
 	}
 	if name == "" || strings.EqualFold(name, types.RowIDColumn) {
-		return errorf(1166, "Incorrect column name '%s'", name)
+		return errorf(errno.WrongColumnName, "Incorrect column name '%s'", name)
 	}
 	return nil
 }
@@ -130,9 +131,7 @@ func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition)
 	case col.DefaultExpr != nil:
 		a.rewrite = "defaults are worked out"
 	case col.Generated == nil: // else rows get its values as they are written anew
-		if col.Initial, err = a.initial(&col); err != nil {
-			return err
-		}
+		col.Initial = a.initial(&col)
 	}
 	a.last++
 	col.ID = a.last
@@ -167,24 +166,24 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... SELECT and use it instead"
 
 // initial is what rows that are there already have in a new column: its default, as of now.
-func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
+func (a *columnAlterer) initial(col *types.Column) *types.Initial {
 	d, err := a.b.defaultValue(col)
 	if err != nil {
 		zero := zeroValue(col.Type)
 		if col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
-			a.unfilled = errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
+			a.unfilled = errorf(errno.TruncatedWrongValue, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
 		}
-		return &types.Initial{I: zero.I, Bytes: zero.B}, nil
+		return &types.Initial{I: zero.I, Bytes: zero.B}
 	}
 	v := d.Value
 	if v.Null {
-		return nil, nil
+		return nil
 	}
 	out := &types.Initial{I: v.I, Hi: v.Hi, Bytes: v.B}
 	if col.Type.Phys() == types.PhysFloat64 {
 		out.I = int64(math.Float64bits(v.F))
 	}
-	return out, nil
+	return out
 }
 
 // InitialValue is what rows that are older than a column have in it; the column says that it is not NULL.
@@ -228,11 +227,11 @@ func (a *columnAlterer) drop(name string, ifExists bool) error {
 		return nil
 	}
 	if at < 0 {
-		return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+		return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
 	}
 	id := a.cols[at].ID
 	if p := a.table.Partition; p != nil && slices.Contains(p.Columns, id) {
-		return errorf(3855, "Column '%s' has a partitioning function dependency and cannot be dropped or renamed.", name)
+		return errorf(errno.PartitionNeedsColumn, "Column '%s' has a partitioning function dependency and cannot be dropped or renamed.", name)
 	}
 	if err := a.unreferred(id, name); err != nil {
 		return err
@@ -299,7 +298,7 @@ func (a *columnAlterer) rename(at int, name string) error {
 func (a *columnAlterer) unchecked(id types.ColumnID, name string) error {
 	for i := range a.table.Checks {
 		if c := &a.table.Checks[i]; slices.Contains(c.Columns, id) {
-			return errorf(codeCheckDepends, "Check constraint '%s' uses column '%s', hence column cannot be dropped or renamed.", c.Name, name)
+			return errorf(errno.CheckNeedsColumn, "Check constraint '%s' uses column '%s', hence column cannot be dropped or renamed.", c.Name, name)
 		}
 	}
 	return nil

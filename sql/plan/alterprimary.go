@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 )
@@ -21,7 +22,7 @@ type primaryChange struct {
 // declare notes the columns of a new primary key.
 func (p *primaryChange) declare(names []string) error {
 	if p.declared {
-		return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+		return errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 	}
 	p.names, p.declared = names, true
 	return nil
@@ -48,7 +49,7 @@ func dropsPrimary(spec *ast.AlterTableSpec) bool {
 // dropPrimary takes the primary key away, and what rows are distributed by if that is the key. What is there instead settlePrimary says.
 func (a *tableAlterer) dropPrimary() error {
 	if a.to.Schema.HasRowID() || a.primary.dropped {
-		return errorf(1091, "Can't DROP 'PRIMARY'; check that column/key exists")
+		return errorf(errno.CannotDropColumnOrKey, "Can't DROP 'PRIMARY'; check that column/key exists")
 	}
 	a.releasePrimary()
 	return nil
@@ -73,7 +74,7 @@ func (a *tableAlterer) settlePrimary(specs []*ast.AlterTableSpec) error {
 	if len(p.gone) > 0 && !p.dropped {
 		if len(p.gone) < len(from.Schema.Key) {
 			c := &from.Schema.Columns[from.Schema.ColumnIndex(p.gone[0])]
-			return errorf(CodeKeyColumnMissing, "Key column '%s' doesn't exist in table", c.Name)
+			return errorf(errno.KeyColumnMissing, "Key column '%s' doesn't exist in table", c.Name)
 		}
 		a.releasePrimary()
 	}
@@ -81,7 +82,7 @@ func (a *tableAlterer) settlePrimary(specs []*ast.AlterTableSpec) error {
 	case !p.declared && !p.dropped:
 		return nil
 	case p.declared && had && !p.dropped:
-		return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+		return errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 	case p.declared:
 		if err := a.newPrimary(specs, had); err != nil {
 			return err
@@ -128,10 +129,10 @@ func (a *tableAlterer) newPrimary(specs []*ast.AlterTableSpec, had bool) error {
 	for _, id := range ids {
 		c := &t.Schema.Columns[t.Schema.ColumnIndex(id)]
 		if declaredNull(specs, c.Name) {
-			return errorf(1171, "All parts of a PRIMARY KEY must be NOT NULL; if you need NULL in a key, use UNIQUE instead")
+			return errorf(errno.PrimaryKeyNull, "All parts of a PRIMARY KEY must be NOT NULL; if you need NULL in a key, use UNIQUE instead")
 		}
 		if c.Generated != nil && c.Generated.Virtual {
-			return errorf(codeGeneratedAction, "'Defining a virtual generated column as primary key' is not supported for generated columns.")
+			return errorf(errno.GeneratedUnsupported, "'Defining a virtual generated column as primary key' is not supported for generated columns.")
 		}
 		if err := keyColumn(c); err != nil {
 			return err
@@ -202,7 +203,7 @@ func (a *tableAlterer) autoKeyed() error {
 	}
 	n, ok := begins(a.to)
 	if was, fine := begins(a.change.From); n > 1 || !ok && (fine || was < n) {
-		return errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
+		return errorf(errno.WrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
 	}
 	return nil
 }

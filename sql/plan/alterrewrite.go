@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -14,12 +15,6 @@ import (
 
 // What an ALTER TABLE cannot do with the rows as they are stored it does to a copy of the table, which is filled from it: another type of a
 // column, another primary key, generated columns, numbers of AUTO_INCREMENT.
-
-// Errors of an ALTER TABLE that says how it is to be done.
-const (
-	codeAlgorithm     = 1846
-	codeDataTruncated = 1265
-)
 
 // Rewrites reports whether the rows have to be written anew, into a table of which To says all but the ids.
 func (c *TableChange) Rewrites() bool { return c.rewrites != "" }
@@ -89,9 +84,9 @@ func inPlace(specs []*ast.AlterTableSpec, why string) error {
 	for _, spec := range specs {
 		switch {
 		case spec.Tp == ast.AlterTableAlgorithm && (spec.Algorithm == ast.AlgorithmTypeInplace || spec.Algorithm == ast.AlgorithmTypeInstant):
-			return errorf(codeAlgorithm, "ALGORITHM=%s is not supported. Reason: %s. Try ALGORITHM=COPY.", strings.ToUpper(spec.Algorithm.String()), why)
+			return errorf(errno.AlterNotSupported, "ALGORITHM=%s is not supported. Reason: %s. Try ALGORITHM=COPY.", strings.ToUpper(spec.Algorithm.String()), why)
 		case spec.Tp == ast.AlterTableLock && spec.LockType == ast.LockTypeNone:
-			return errorf(codeAlgorithm, "LOCK=NONE is not supported. Reason: %s. Try LOCK=SHARED.", why)
+			return errorf(errno.AlterNotSupported, "LOCK=NONE is not supported. Reason: %s. Try LOCK=SHARED.", why)
 		}
 	}
 	return nil
@@ -247,10 +242,10 @@ func (p *InsertPlan) refilledColumn(pos int, in *vec.Batch, n, firstRow int) (ou
 func alterError(err error, texts bool, c *types.Column, row int) error {
 	e, ok := sqltypes.AsError(err)
 	switch {
-	case ok && e.Code == CodeBadNull:
-		return errorf(CodeNullUse, "Invalid use of NULL value")
-	case ok && e.Code == 1406 && texts:
-		return errorf(codeDataTruncated, "Data truncated for column '%s' at row %d", c.Name, row)
+	case ok && e.Code == errno.BadNull:
+		return errorf(errno.InvalidNull, "Invalid use of NULL value")
+	case ok && e.Code == errno.DataTooLong && texts:
+		return errorf(errno.DataTruncated, "Data truncated for column '%s' at row %d", c.Name, row)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/vec"
@@ -70,7 +71,7 @@ func (c *TableChange) Verify(rows *vec.Batch) error {
 	}
 	for _, id := range c.filled {
 		if v := rows.Cols[c.To.Schema.ColumnIndex(id)]; v.HasNulls() {
-			return errorf(CodeNullUse, "Invalid use of NULL value")
+			return errorf(errno.InvalidNull, "Invalid use of NULL value")
 		}
 	}
 	_, _, err := judge(c.verify, c.ectx, rows, false)
@@ -196,7 +197,7 @@ func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
 		if i := keyNamed(a.to, name); i >= 0 && a.to.Unique[i].Unique {
 			return dropKey(a.to, name, false)
 		}
-		return errorf(codeCheckUnknown, "Check constraint '%s' is not found in the table.", name)
+		return errorf(errno.NoSuchCheck, "Check constraint '%s' is not found in the table.", name)
 	}
 	return nil
 }
@@ -245,7 +246,7 @@ func (a *tableAlterer) added(spec *ast.AlterTableSpec) error {
 	case ast.AlterTableAlterCheck:
 		i := checkNamed(a.to, spec.Constraint.Name)
 		if i < 0 {
-			return errorf(codeCheckUnknown, "Check constraint '%s' is not found in the table.", spec.Constraint.Name)
+			return errorf(errno.NoSuchCheck, "Check constraint '%s' is not found in the table.", spec.Constraint.Name)
 		}
 		c := &a.to.Checks[i]
 		if c.NotEnforced && spec.Constraint.Enforced {

@@ -12,7 +12,7 @@ import (
 // where no row belongs, COUNT is 0 and the bit aggregates are what they are of nothing.
 func (e *env) attachAgg(r *rel, aggs []aggItem) (func(*expr.Node) *expr.Node, error) {
 	r, aggs = withoutProject(r, aggs)
-	r, on, err := e.b.pull(r, false)
+	r, on, err := e.pull(r, false)
 	if err != nil {
 		return nil, err
 	}

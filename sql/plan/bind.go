@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -46,7 +48,7 @@ func (e *env) bindNode(n ast.ExprNode) (*expr.Node, error) {
 	case *ast.SubqueryExpr, *ast.ExistsSubqueryExpr, *ast.CompareSubqueryExpr:
 		return e.subqueryValue(n)
 	case *ast.RowExpr:
-		return nil, errorf(CodeOperandColumns, "Operand should contain 1 column(s)")
+		return nil, errorf(errno.OperandColumns, "Operand should contain 1 column(s)")
 	}
 	return e.bindPredicate(n)
 }
@@ -83,7 +85,7 @@ func (e *env) bindPredicate(n ast.ExprNode) (*expr.Node, error) {
 	case *ast.MatchAgainst:
 		return e.matchRank(n)
 	case *ast.PositionExpr:
-		return nil, errorf(CodeUnknownColumn, "Unknown column '%d' in '%s'", n.N, e.clause)
+		return nil, errorf(errno.UnknownColumn, "Unknown column '%d' in '%s'", n.N, e.clause)
 	case *ast.TimeUnitExpr, *ast.TrimDirectionExpr, *ast.GetFormatSelectorExpr:
 		return nil, refuse("this use of a keyword as an argument")
 	}
@@ -144,6 +146,12 @@ func (e *env) binary(n *ast.BinaryOperationExpr) (*expr.Node, error) {
 	if lok && rok {
 		return e.compareRows(name, l.Values, r.Values)
 	}
+	if sub, ok := unparen(n.R).(*ast.SubqueryExpr); ok && lok {
+		return e.compareRowTo(name, l, sub)
+	}
+	if sub, ok := unparen(n.L).(*ast.SubqueryExpr); ok && rok {
+		return e.compareRowTo(cmp.Or(mirrored[name], name), r, sub)
+	}
 	if name == "and" || name == "or" || name == "xor" {
 		return e.logic(name, n)
 	}
@@ -178,7 +186,7 @@ func (e *env) logic(name string, n *ast.BinaryOperationExpr) (*expr.Node, error)
 // compareRows compares two rows member by member, as MySQL defines it.
 func (e *env) compareRows(name string, l, r []ast.ExprNode) (*expr.Node, error) {
 	if len(l) != len(r) {
-		return nil, errorf(CodeOperandColumns, "Operand should contain %d column(s)", len(l))
+		return nil, errorf(errno.OperandColumns, "Operand should contain %d column(s)", len(l))
 	}
 	left, err := e.bindAll(l)
 	if err != nil {
@@ -239,7 +247,7 @@ func (b *binder) compareHead(name string, l, r, rest *expr.Node) (*expr.Node, er
 		}
 		return b.call("or", strict, tail)
 	}
-	return nil, errorf(CodeOperandColumns, "Operand should contain 1 column(s)")
+	return nil, errorf(errno.OperandColumns, "Operand should contain 1 column(s)")
 }
 
 // unary binds a unary operator.
@@ -396,7 +404,7 @@ func (e *env) inRows(row *ast.RowExpr, list []ast.ExprNode) (*expr.Node, error) 
 	for _, v := range list {
 		r, ok := unparen(v).(*ast.RowExpr)
 		if !ok {
-			return nil, errorf(CodeOperandColumns, "Operand should contain %d column(s)", len(row.Values))
+			return nil, errorf(errno.OperandColumns, "Operand should contain %d column(s)", len(row.Values))
 		}
 		eq, err := e.compareRows("=", row.Values, r.Values)
 		if err != nil {
@@ -496,7 +504,7 @@ func (e *env) aggregateRef(n *ast.AggregateFuncExpr) (*expr.Node, error) {
 	if id, ok := e.aggs[n]; ok {
 		return e.b.rounded(e.b.col(id), e.b.cols[id].visible)
 	}
-	return nil, errorf(CodeInvalidGroupFunc, "Invalid use of group function")
+	return nil, errorf(errno.InvalidGroupFunction, "Invalid use of group function")
 }
 
 // windowRef finds the result of a window function call.
@@ -504,5 +512,5 @@ func (e *env) windowRef(n *ast.WindowFuncExpr) (*expr.Node, error) {
 	if id, ok := e.wins[n]; ok {
 		return e.b.col(id), nil
 	}
-	return nil, errorf(CodeWindowMisuse, "You cannot use the window function '%s' in this context.'", strings.ToLower(n.Name))
+	return nil, errorf(errno.WindowMisuse, "You cannot use the window function '%s' in this context.'", strings.ToLower(n.Name))
 }

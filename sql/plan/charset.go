@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -25,7 +26,7 @@ func (e *env) convertUsing(args []ast.ExprNode) (*expr.Node, error) {
 	name, ok := literalString(args[1].(ast.ValueExpr))
 	charset := charsetNames[strings.ToLower(name)]
 	if !ok || charset == "" {
-		return nil, errorf(CodeUnknownCharset, "Unknown character set: '%s'", name)
+		return nil, errorf(errno.UnknownCharset, "Unknown character set: '%s'", name)
 	}
 	x, err := e.bind(args[0])
 	if err != nil {
@@ -54,7 +55,7 @@ func (e *env) charCall(args []ast.ExprNode) (*expr.Node, error) {
 	case !named:
 		return out, nil
 	case charset == "":
-		return nil, errorf(CodeUnknownCharset, "Unknown character set: '%s'", name)
+		return nil, errorf(errno.UnknownCharset, "Unknown character set: '%s'", name)
 	}
 	if out, err = e.b.call("convert_using:"+charset, out); err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func (b *binder) charsetOf(n *expr.Node) string {
 // charsetCall binds CHARSET() and COLLATION().
 func (e *env) charsetCall(name string, args []ast.ExprNode) (*expr.Node, error) {
 	if len(args) != 1 {
-		return nil, errorf(1582, "Incorrect parameter count in the call to native function '%s'", strings.ToUpper(name))
+		return nil, errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function '%s'", strings.ToUpper(name))
 	}
 	x, err := e.bind(args[0])
 	if err != nil {
@@ -158,7 +159,7 @@ func (b *binder) introduced(l *ast.Literal) (*expr.Node, error) {
 	}
 	bytes := expr.ConstBytes([]byte(raw))
 	if charset != "latin1" && !utf8.ValidString(raw) {
-		return nil, errorf(1300, "Invalid %s character string: '%s'", charset, fmt.Sprintf("%X", raw[:min(len(raw), 6)]))
+		return nil, errorf(errno.InvalidCharacters, "Invalid %s character string: '%s'", charset, fmt.Sprintf("%X", raw[:min(len(raw), 6)]))
 	}
 	out, err := b.call("convert_using:"+charset, bytes)
 	if err != nil {

@@ -7,22 +7,9 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
-)
-
-// Numbers of errors of CHECK constraints.
-const (
-	codeCheckNotBool  = 3812
-	codeCheckOther    = 3813
-	codeCheckFunction = 3814
-	codeCheckQuery    = 3815
-	codeCheckVariable = 3816
-	codeCheckAuto     = 3818
-	codeCheckColumn   = 3820
-	codeCheckUnknown  = 3821
-	codeCheckTwice    = 3822
-	codeCheckDepends  = 3959
 )
 
 // maxConstraintName is the longest name of a constraint.
@@ -70,10 +57,10 @@ func (b *binder) addCheck(t *catalog.Table, d checkDef) error {
 		d.name = nextCheckName(t)
 	}
 	if len([]rune(d.name)) > maxConstraintName {
-		return errorf(1059, "Identifier name '%s' is too long", d.name)
+		return errorf(errno.NameTooLong, "Identifier name '%s' is too long", d.name)
 	}
 	if checkNamed(t, d.name) >= 0 {
-		return errorf(codeCheckTwice, "Duplicate check constraint name '%s'.", d.name)
+		return errorf(errno.CheckNameTwice, "Duplicate check constraint name '%s'.", d.name)
 	}
 	r := &rowReader{table: t, of: d}
 	inspect(d.expr, r.visit)
@@ -100,7 +87,7 @@ func (b *binder) checkCondition(t *catalog.Table, c *catalog.Check, n ast.ExprNo
 		return err
 	}
 	if cond.Type.Kind != types.KindBool && cond.Type.Kind != types.KindNull {
-		return errorf(codeCheckNotBool, "An expression of non-boolean type specified to a check constraint '%s'.", c.Name)
+		return errorf(errno.CheckNotBoolean, "An expression of non-boolean type specified to a check constraint '%s'.", c.Name)
 	}
 	if _, err := b.constraint(t, c, ids); err != nil {
 		return err
@@ -200,27 +187,27 @@ func (r *rowReader) column(n *ast.ColumnName) error {
 
 func (d checkDef) unknown(n *ast.ColumnName, elsewhere bool) error {
 	if elsewhere {
-		return errorf(CodeUnknownColumn, "Unknown column '%s' in 'check constraint %s expression'", n.String(), d.name)
+		return errorf(errno.UnknownColumn, "Unknown column '%s' in 'check constraint %s expression'", n.String(), d.name)
 	}
-	return errorf(codeCheckColumn, "Check constraint '%s' refers to non-existing column '%s'.", d.name, n.Name.O)
+	return errorf(errno.CheckColumn, "Check constraint '%s' refers to non-existing column '%s'.", d.name, n.Name.O)
 }
 
 func (d checkDef) disallowed(what, function string) error {
 	switch what {
 	case aVariable:
-		return errorf(codeCheckVariable, "An expression of a check constraint '%s' cannot refer to a user or system variable.", d.name)
+		return errorf(errno.CheckVariable, "An expression of a check constraint '%s' cannot refer to a user or system variable.", d.name)
 	case aQuery:
-		return errorf(codeCheckQuery, "An expression of a check constraint '%s' contains disallowed function.", d.name)
+		return errorf(errno.CheckSubquery, "An expression of a check constraint '%s' contains disallowed function.", d.name)
 	}
-	return errorf(codeCheckFunction, "An expression of a check constraint '%s' contains disallowed function: %s.", d.name, function)
+	return errorf(errno.CheckFunction, "An expression of a check constraint '%s' contains disallowed function: %s.", d.name, function)
 }
 
 func (d checkDef) reads(c *types.Column, _ int) error {
 	switch {
 	case c.AutoIncrement:
-		return errorf(codeCheckAuto, "Check constraint '%s' cannot refer to an auto-increment column.", d.name)
+		return errorf(errno.CheckAuto, "Check constraint '%s' cannot refer to an auto-increment column.", d.name)
 	case d.column != "" && !strings.EqualFold(d.column, c.Name):
-		return errorf(codeCheckOther, "Column check constraint '%s' references other column.", d.name)
+		return errorf(errno.CheckOtherColumn, "Column check constraint '%s' references other column.", d.name)
 	}
 	return nil
 }

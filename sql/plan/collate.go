@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -128,9 +129,9 @@ func (b *binder) meet(operation string, args []*expr.Node) (types.Collation, err
 	c, _, bad := b.aggregateCollations(args)
 	switch {
 	case bad != nil && len(args) == 2:
-		return c, errorf(1267, "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'", bad.a, bad.levelA, bad.b, bad.levelB, operation)
+		return c, errorf(errno.IllegalMixOfTwo, "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'", bad.a, bad.levelA, bad.b, bad.levelB, operation)
 	case c == mixedCollation || bad != nil:
-		return c, errorf(1271, "Illegal mix of collations for operation '%s'", operation)
+		return c, errorf(errno.IllegalMix, "Illegal mix of collations for operation '%s'", operation)
 	}
 	return c, nil
 }
@@ -155,13 +156,13 @@ func (b *binder) collatedCall(name string, args []*expr.Node) (*expr.Node, error
 	case keyedArgs[base]:
 		return b.comparison(name, args)
 	case base == "like":
-		return b.collatedMatch(fn.CollationLike, name, args, 2, 0, 1)
+		return b.collatedMatch(fn.CollationLike, name, args, 0, 1)
 	case base == "locate":
-		return b.collatedMatch(fn.CollationLocate, name, args, 2, 0, 1)
+		return b.collatedMatch(fn.CollationLocate, name, args, 0, 1)
 	case base == "instr":
-		return b.collatedMatch(fn.CollationLocate, name, args, 2, 1, 0)
+		return b.collatedMatch(fn.CollationLocate, name, args, 1, 0)
 	case base == "find_in_set":
-		return b.collatedMatch(fn.CollationInSet, name, args, 2, 0, 1)
+		return b.collatedMatch(fn.CollationInSet, name, args, 0, 1)
 	case base == "nullif" && len(args) == 2 && comparesText(args):
 		eq, err := b.call("=", args[0], args[1])
 		if err != nil {
@@ -294,12 +295,13 @@ func (b *binder) by(name string, c types.Collation, args ...*expr.Node) (*expr.N
 	return b.foldCall(n)
 }
 
-// collatedMatch calls the twin of a function that finds a text in another: its first arguments, n of them, in that order.
-func (b *binder) collatedMatch(twin, name string, args []*expr.Node, n int, order ...int) (*expr.Node, error) {
-	if len(args) < n || !comparesText(args[:n]) {
+// collatedMatch calls the twin of a function that finds a text in another, which are its first two arguments, in that order.
+func (b *binder) collatedMatch(twin, name string, args []*expr.Node, order ...int) (*expr.Node, error) {
+	const texts = 2
+	if len(args) < texts || !comparesText(args[:texts]) {
 		return b.plainCall(name, bare(args))
 	}
-	c, err := b.meet(name, args[:n])
+	c, err := b.meet(name, args[:texts])
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +313,7 @@ func (b *binder) collatedMatch(twin, name string, args []*expr.Node, n int, orde
 	for _, i := range order {
 		in = append(in, args[i])
 	}
-	return b.by(twin, c, append(in, args[n:]...)...)
+	return b.by(twin, c, append(in, args[texts:]...)...)
 }
 
 // collatedRegexp has a regular expression pass over case where the collation does.
@@ -429,7 +431,7 @@ func (e *env) collate(n *ast.SetCollationExpr) (*expr.Node, error) {
 		return x, nil // as it is
 	}
 	if x.Type.IsString() && !isText(x.Type) {
-		return nil, errorf(1253, "COLLATION '%s' is not valid for CHARACTER SET 'binary'", c)
+		return nil, errorf(errno.CollationMismatch, "COLLATION '%s' is not valid for CHARACTER SET 'binary'", c)
 	}
 	if !isText(x.Type) {
 		if x, err = e.b.coerce(x, types.ColumnType{Kind: types.KindVarChar, Length: fn.DisplayLength(x.Type)}); err != nil {
@@ -447,7 +449,7 @@ func (b *binder) unionCollation(l, r int, t types.ColumnType) (types.Collation, 
 	}
 	c, _, bad := b.aggregateCollations([]*expr.Node{b.col(l), b.col(r)})
 	if bad != nil {
-		return c, errorf(1271, "Illegal mix of collations for operation 'UNION'")
+		return c, errorf(errno.IllegalMix, "Illegal mix of collations for operation 'UNION'")
 	}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -54,7 +55,7 @@ func columnType(ft *ast.FieldType) (types.ColumnType, error) {
 	t.Unsigned = unsigned && t.IsInteger() && t.Kind != types.KindYear
 	if (t.Kind == types.KindDateTime || t.Kind == types.KindTimestamp || t.Kind == types.KindTime) && dec > 0 {
 		if dec > 6 {
-			return t, errorf(CodeTooBigPrecision, "Too-big precision %d specified. Maximum is 6.", dec)
+			return t, errorf(errno.PrecisionTooBig, "Too-big precision %d specified. Maximum is 6.", dec)
 		}
 		t.Scale = int32(dec)
 	}
@@ -72,11 +73,11 @@ func decimalType(flen, dec int) (types.ColumnType, error) {
 	}
 	switch {
 	case t.Length > types.MaxDecimalPrecision:
-		return t, errorf(CodeTooBigPrecision, "Too-big precision %d specified for a DECIMAL. Maximum is %d.", t.Length, types.MaxDecimalPrecision)
+		return t, errorf(errno.PrecisionTooBig, "Too-big precision %d specified for a DECIMAL. Maximum is %d.", t.Length, types.MaxDecimalPrecision)
 	case t.Scale > 30:
-		return t, errorf(CodeTooBigScale, "Too big scale %d specified for a DECIMAL. Maximum is 30.", t.Scale)
+		return t, errorf(errno.ScaleTooBig, "Too big scale %d specified for a DECIMAL. Maximum is 30.", t.Scale)
 	case t.Scale > t.Length:
-		return t, errorf(1427, "For float(M,D), double(M,D) or decimal(M,D), M must be >= D.")
+		return t, errorf(errno.ScaleBeyondPrecision, "For float(M,D), double(M,D) or decimal(M,D), M must be >= D.")
 	}
 	return t, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -28,7 +29,7 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 		}
 	}
 	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > maxVarChar {
-		return col, errorf(CodeTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
+		return col, errorf(errno.ColumnTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
 	}
 	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
 		t.Length = 1
@@ -117,7 +118,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 		col.Type.NotNull = false
 	case ast.ColumnOptionAutoIncrement:
 		if !col.Type.IsInteger() || col.Type.Kind == types.KindYear || col.Type.Kind == types.KindBool {
-			return errorf(1063, "Incorrect column specifier for column '%s'", col.Name)
+			return errorf(errno.WrongColumnSpec, "Incorrect column specifier for column '%s'", col.Name)
 		}
 		col.AutoIncrement, col.Type.NotNull = true, true
 	case ast.ColumnOptionComment:
@@ -126,7 +127,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 		}
 	case ast.ColumnOptionOnUpdate:
 		if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {
-			return errorf(1294, "Invalid ON UPDATE clause for '%s' column", col.Name)
+			return errorf(errno.InvalidOnUpdate, "Invalid ON UPDATE clause for '%s' column", col.Name)
 		}
 		col.OnUpdateNow = true
 	case ast.ColumnOptionGenerated:
@@ -139,7 +140,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 
 // columnDefault checks a DEFAULT and keeps its text.
 func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
-	invalid := errorf(CodeBadDefault, "Invalid default value for '%s'", col.Name)
+	invalid := errorf(errno.BadDefault, "Invalid default value for '%s'", col.Name)
 	if call, ok := unparen(n).(*ast.FuncCallExpr); ok {
 		switch call.FnName.L {
 		case "current_timestamp", "now", "localtime", "localtimestamp":

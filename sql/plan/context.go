@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -120,18 +121,18 @@ func (c *Context) table(db, name string) (*catalog.Table, error) {
 		db = c.CurrentDB
 	}
 	if db == "" {
-		return nil, errorf(CodeNoDatabase, "No database selected")
+		return nil, errorf(errno.NoDatabase, "No database selected")
 	}
 	if t, ok := c.Catalog.Table(db, name); ok {
 		return t, nil
 	}
 	if _, ok := c.Catalog.View(db, name); ok || c.shows(db, name) {
-		return nil, errorf(CodeWrongObject, "'%s.%s' is not BASE TABLE", db, name)
+		return nil, errorf(errno.WrongObject, "'%s.%s' is not BASE TABLE", db, name)
 	}
 	if _, ok := c.Catalog.Database(db); !ok && !c.madeUp(db) {
-		return nil, errorf(CodeUnknownDatabase, "Unknown database '%s'", db)
+		return nil, errorf(errno.UnknownDatabase, "Unknown database '%s'", db)
 	}
-	return nil, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+	return nil, errorf(errno.NoSuchTable, "Table '%s.%s' doesn't exist", db, name)
 }
 
 // shows reports whether a table is one that is made up.

@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 )
@@ -78,10 +79,10 @@ func (c *creator) name() error {
 		c.spec.Database = c.b.ctx.CurrentDB
 	}
 	if c.spec.Database == "" {
-		return errorf(CodeNoDatabase, "No database selected")
+		return errorf(errno.NoDatabase, "No database selected")
 	}
 	if _, ok := c.b.ctx.Catalog.Database(c.spec.Database); !ok {
-		return errorf(CodeUnknownDatabase, "Unknown database '%s'", c.spec.Database)
+		return errorf(errno.UnknownDatabase, "Unknown database '%s'", c.spec.Database)
 	}
 	c.table.Name = c.stmt.Table.Name.O
 	c.table.Schema.Version = 1
@@ -139,10 +140,10 @@ func (c *creator) columns() error {
 			return err
 		}
 		if c.find(col.Name) >= 0 {
-			return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", col.Name)
+			return errorf(errno.DuplicateColumn, "Duplicate column name '%s'", col.Name)
 		}
 		if strings.EqualFold(col.Name, types.RowIDColumn) {
-			return errorf(1166, "Incorrect column name '%s'", col.Name)
+			return errorf(errno.WrongColumnName, "Incorrect column name '%s'", col.Name)
 		}
 		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
 		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
@@ -152,7 +153,7 @@ func (c *creator) columns() error {
 		return c.selected()
 	}
 	if len(c.table.Schema.Columns) == 0 {
-		return errorf(CodeNoColumns, "A table must have at least 1 column")
+		return errorf(errno.NoColumns, "A table must have at least 1 column")
 	}
 	return nil
 }
@@ -216,14 +217,14 @@ func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
 	for _, o := range def.Options {
 		if o.Tp == ast.ColumnOptionPrimaryKey {
 			if c.primary != nil {
-				return col, errorf(CodeMultiplePrimary, "Multiple primary key defined")
+				return col, errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 			}
 			c.primary = []string{col.Name}
 		}
 	}
 	if col.AutoIncrement {
 		if c.auto++; c.auto > 1 {
-			return col, errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
+			return col, errorf(errno.WrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
 		}
 	}
 	return col, nil
@@ -319,12 +320,12 @@ func (c *creator) key() error {
 		return refuse(string(c.tail.KeyModel) + " KEY")
 	case syntax.KeyPrimary:
 		if c.primary != nil {
-			return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+			return errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 		}
 		c.primary = c.tail.KeyColumns
 	case syntax.KeyDuplicate:
 		if c.primary != nil {
-			return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+			return errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 		}
 		ids, err := c.ids(c.tail.KeyColumns)
 		if err != nil {
@@ -355,7 +356,7 @@ func (c *creator) key() error {
 	t.Schema.Key = ids
 	for _, i := range t.Schema.KeyIndexes() {
 		if g := t.Schema.Columns[i].Generated; g != nil && g.Virtual {
-			return errorf(codeGeneratedAction, "'Defining a virtual generated column as primary key' is not supported for generated columns.")
+			return errorf(errno.GeneratedUnsupported, "'Defining a virtual generated column as primary key' is not supported for generated columns.")
 		}
 		if err := keyColumn(&t.Schema.Columns[i]); err != nil {
 			return err
@@ -380,7 +381,7 @@ func keyColumn(col *types.Column) error {
 // rowID adds the hidden key of a table without a primary key.
 func (c *creator) rowID() error {
 	if c.auto > 0 && !c.autoIsKey() {
-		return errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
+		return errorf(errno.WrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
 	}
 	id := types.ColumnID(len(c.table.Schema.Columns) + 1)
 	c.table.Schema.Columns = append(c.table.Schema.Columns, rowIDColumn(id))
@@ -397,14 +398,14 @@ func (c *creator) distribution() error {
 		return nil
 	}
 	if d.Buckets > maxBuckets || d.Buckets < 0 {
-		return errorf(CodeWrongArguments, "The number of buckets must be between 1 and %d, got %d", maxBuckets, d.Buckets)
+		return errorf(errno.WrongArguments, "The number of buckets must be between 1 and %d, got %d", maxBuckets, d.Buckets)
 	}
 	if d.Buckets > 0 {
 		c.table.Buckets = int(d.Buckets)
 	}
 	if d.Random {
 		if c.primary != nil {
-			return errorf(CodeWrongArguments, "A table with a primary key must be distributed by HASH")
+			return errorf(errno.WrongArguments, "A table with a primary key must be distributed by HASH")
 		}
 		return nil
 	}
@@ -431,7 +432,7 @@ func checkLayout(t *catalog.Table) error {
 	for _, id := range layout {
 		if !slices.Contains(t.Schema.Key, id) {
 			name := t.Schema.Columns[t.Schema.ColumnIndex(id)].Name
-			return errorf(CodeUniqueNeedsAll, "A PRIMARY KEY must include all columns in the table's partitioning and distribution; column '%s' is missing", name)
+			return errorf(errno.UniqueNeedsAllColumns, "A PRIMARY KEY must include all columns in the table's partitioning and distribution; column '%s' is missing", name)
 		}
 	}
 	return nil

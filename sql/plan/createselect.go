@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
 )
@@ -28,9 +29,9 @@ func (c *creator) selected() error {
 	for _, col := range fresh {
 		switch i := c.find(col.Name); {
 		case strings.EqualFold(col.Name, types.RowIDColumn):
-			return errorf(1166, "Incorrect column name '%s'", col.Name)
+			return errorf(errno.WrongColumnName, "Incorrect column name '%s'", col.Name)
 		case slices.ContainsFunc(columns, func(x types.Column) bool { return strings.EqualFold(x.Name, col.Name) }):
-			return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", col.Name)
+			return errorf(errno.DuplicateColumn, "Duplicate column name '%s'", col.Name)
 		case i >= 0:
 			col = declared[i]
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -14,7 +15,7 @@ func DatabaseCollation(options []*ast.DatabaseOption) (to types.Collation, notes
 		switch o.Tp {
 		case ast.DatabaseOptionCharset:
 			if charsetNames[strings.ToLower(o.Value)] == "" {
-				return 0, nil, errorf(CodeUnknownCharset, "Unknown character set: '%s'", o.Value)
+				return 0, nil, errorf(errno.UnknownCharset, "Unknown character set: '%s'", o.Value)
 			}
 		case ast.DatabaseOptionCollate:
 			known := false

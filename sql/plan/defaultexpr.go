@@ -6,23 +6,13 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/vec"
 )
 
 // A default that is an expression is worked out where rows are written, for each row by itself, before the generated columns are.
-
-// Numbers of errors of defaults that are expressions.
-const (
-	codeDefaultDepends  = 3766
-	codeDefaultOrder    = 3767
-	codeDefaultAuto     = 3768
-	codeDefaultDisallow = 3769
-	codeDefaultFunction = 3770
-	codeDefaultVariable = 3772
-	codeDefaultOfExpr   = 3773
-)
 
 // defaultFunctions are those of checkFunctions that a default may call: what they say need not be the same again.
 var defaultFunctions = strings.Fields(`now current_timestamp localtime localtimestamp sysdate curdate current_date curtime current_time
@@ -94,28 +84,28 @@ type defaultOf struct {
 }
 
 func (defaultOf) unknown(n *ast.ColumnName, _ bool) error {
-	return errorf(CodeUnknownColumn, "Unknown column '%s' in 'default value expression'", n.String())
+	return errorf(errno.UnknownColumn, "Unknown column '%s' in 'default value expression'", n.String())
 }
 
 func (d defaultOf) disallowed(what, function string) error {
 	switch {
 	case what == aVariable:
-		return errorf(codeDefaultVariable, "Default value expression of column '%s' cannot refer user or system variables.", d.column)
+		return errorf(errno.DefaultVariable, "Default value expression of column '%s' cannot refer user or system variables.", d.column)
 	case function == "":
-		return errorf(codeDefaultDisallow, "Default value expression of column '%s' contains a disallowed function.", d.column)
+		return errorf(errno.DefaultDisallowed, "Default value expression of column '%s' contains a disallowed function.", d.column)
 	case slices.Contains(defaultFunctions, function):
 		return nil
 	}
-	return errorf(codeDefaultFunction, "Default value expression of column '%s' contains a disallowed function: %s.", d.column, function)
+	return errorf(errno.DefaultFunction, "Default value expression of column '%s' contains a disallowed function: %s.", d.column, function)
 }
 
 // reads refuses a column whose value is not known when the default is worked out.
 func (d defaultOf) reads(c *types.Column, pos int) error {
 	switch {
 	case c.AutoIncrement:
-		return errorf(codeDefaultAuto, "Default value expression of column '%s' cannot refer to an auto-increment column.", d.column)
+		return errorf(errno.DefaultAuto, "Default value expression of column '%s' cannot refer to an auto-increment column.", d.column)
 	case c.DefaultExpr != nil && pos >= d.pos, c.Generated != nil && pos > d.pos:
-		return errorf(codeDefaultOrder, "Default value expression of column '%s' cannot refer to a column defined after it if that column is a generated column or has an expression as default value.", d.column)
+		return errorf(errno.DefaultOrder, "Default value expression of column '%s' cannot refer to a column defined after it if that column is a generated column or has an expression as default value.", d.column)
 	case c.Generated != nil:
 		return refuse("a DEFAULT that reads the generated column " + c.Name)
 	}
@@ -243,7 +233,7 @@ func (a *tableAlterer) keepsDefault(c *types.Column, pos int) error {
 	for _, id := range c.DefaultExpr.Reads {
 		was, is := from.ColumnIndex(id), to.ColumnIndex(id)
 		if is < 0 || to.Columns[is].Name != from.Columns[was].Name {
-			return errorf(codeDefaultDepends, "Column '%s' of table '%s' has a default value expression dependency and cannot be dropped or renamed.", from.Columns[was].Name, a.to.Name)
+			return errorf(errno.DefaultDependency, "Column '%s' of table '%s' has a default value expression dependency and cannot be dropped or renamed.", from.Columns[was].Name, a.to.Name)
 		}
 		if err := (defaultOf{c.Name, pos}).reads(&to.Columns[is], is); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -177,7 +178,7 @@ func (e *env) local(name *ast.ColumnName) (*expr.Node, error) {
 			continue
 		}
 		if found >= 0 && e.cols[found].id != e.cols[i].id {
-			return nil, errorf(CodeAmbiguousColumn, "Column '%s' in %s is ambiguous", name.String(), e.clause)
+			return nil, errorf(errno.AmbiguousColumn, "Column '%s' in %s is ambiguous", name.String(), e.clause)
 		}
 		found = i
 	}
@@ -199,7 +200,7 @@ func (e *env) alias(name *ast.ColumnName) (*expr.Node, error) {
 			continue
 		}
 		if hit != nil && !(hit.id >= 0 && hit.id == e.aliases[i].id) && !sameText(hit.node, e.aliases[i].node) {
-			return nil, errorf(CodeAmbiguousColumn, "Column '%s' in %s is ambiguous", name.String(), e.clause)
+			return nil, errorf(errno.AmbiguousColumn, "Column '%s' in %s is ambiguous", name.String(), e.clause)
 		}
 		hit = &e.aliases[i]
 	}
@@ -239,7 +240,7 @@ func (e *env) column(name *ast.ColumnName) (*expr.Node, error) {
 			}
 		}
 	}
-	return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", name.String(), e.clause)
+	return nil, errorf(errno.UnknownColumn, "Unknown column '%s' in '%s'", name.String(), e.clause)
 }
 
 // in makes a copy of the environment for another clause.

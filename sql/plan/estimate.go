@@ -23,7 +23,7 @@ func (b *binder) estimate(r *rel) float64 {
 	case opFilter:
 		n := b.estimate(r.kids[0])
 		for _, p := range r.preds {
-			n *= b.selectivity(r.kids[0], p)
+			n *= b.selectivity(p)
 		}
 		return math.Max(1, n)
 	case opAgg:
@@ -71,7 +71,7 @@ const (
 )
 
 // selectivity guesses which part of the rows passes.
-func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
+func (b *binder) selectivity(p *expr.Node) float64 {
 	if p.Kind != expr.NodeCall {
 		if isFalse(p) {
 			return 0
@@ -103,13 +103,13 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	case "and":
 		s := 1.0
 		for _, a := range p.Args {
-			s *= b.selectivity(in, a)
+			s *= b.selectivity(a)
 		}
 		return s
 	case "or":
 		s := 0.0
 		for _, a := range p.Args {
-			s += b.selectivity(in, a)
+			s += b.selectivity(a)
 		}
 		return math.Min(1, s)
 	case "isnull":

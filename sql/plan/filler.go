@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -165,7 +166,7 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 	if err == nil {
 		return out, nil
 	}
-	if e, ok := sqltypes.AsError(err); ok && l.nulls && e.Code == CodeBadNull {
+	if e, ok := sqltypes.AsError(err); ok && l.nulls && e.Code == errno.BadNull {
 		l.warnings.add(e, c.Name, row)
 		return zeroValue(c.Type), nil
 	}
@@ -206,7 +207,7 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 		return nil, err
 	}
 	if in.Width != len(p.columns) {
-		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+		return nil, errorf(errno.ColumnCount, "Column count doesn't match value count at row 1")
 	}
 	rows := in.Rows()
 	p.filler.several(rows)

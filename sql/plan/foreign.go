@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
@@ -15,22 +16,22 @@ func CheckForeign(key, value string, medium *types.Medium, nowMicros int64, zone
 	switch key {
 	case "bucket_size", "mutable_bucket_num":
 		if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil || n < 0 {
-			return errorf(CodeWrongArguments, "Illegal %s: %s", strings.ReplaceAll(key, "_", " "), value)
+			return errorf(errno.WrongArguments, "Illegal %s: %s", strings.ReplaceAll(key, "_", " "), value)
 		}
 	case "storage_cooldown_time":
 		if medium != nil && *medium == types.MediumHDD {
-			return errorf(CodeWrongArguments, "Can not assign cooldown timestamp to HDD storage medium")
+			return errorf(errno.WrongArguments, "Can not assign cooldown timestamp to HDD storage medium")
 		}
 		if zone == nil {
 			zone = time.UTC
 		}
 		at, ok := sqltypes.ParseDateTime([]byte(value), zone)
 		if !ok {
-			return errorf(CodeWrongArguments, "Invalid storage cooldown time: %s", value)
+			return errorf(errno.WrongArguments, "Invalid storage cooldown time: %s", value)
 		}
 		_, offset := time.UnixMicro(nowMicros).In(zone).Zone()
 		if at.Micros <= nowMicros+int64(offset)*1_000_000 {
-			return errorf(CodeWrongArguments, "Cooldown time should be later than now")
+			return errorf(errno.WrongArguments, "Cooldown time should be later than now")
 		}
 	}
 	return nil

@@ -7,30 +7,13 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 )
 
 // Numbers of errors of foreign keys.
 const (
-	codeKeyNeeded         = 1553
-	codeNotPartitioned    = 1506
-	codeCannotAdd         = 1215
-	codeWrongForeignKey   = 1239
-	codeNoKeyInParent     = 1822
-	codeNoUniqueInParent  = 6125
-	codeNoParent          = 1824
-	CodeForeignKeyTwice   = 1826
-	codeColumnNeeded      = 1828
-	codeColumnNeededBy    = 1829
-	codeColumnNotNull     = 1830
-	codeColumnFixed       = 1832
-	codeColumnFixedBy     = 1833
-	codeGeneratedOption   = 3104
-	codeVirtualColumn     = 3733
-	codeNoColumnInParent  = 3734
-	codeIncompatible      = 3780
-	CodeNoReferencedRow   = 1452
 	foreignKeyNameSuffix  = "_ibfk_"
 	wrongForeignKeyCounts = "Key reference and table reference don't match"
 )
@@ -91,7 +74,7 @@ func (c *creator) foreign() error {
 	case c.b.ctx.ForeignKeys.Refused:
 		return refuseForeignKey()
 	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
-		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+		return errorf(errno.CannotAddForeignKey, "Cannot add foreign key constraint")
 	case c.stmt.Select != nil:
 		return refuse("FOREIGN KEY in CREATE TABLE ... SELECT")
 	}
@@ -139,10 +122,10 @@ func (a *foreignAdder) called() error {
 		name = nextForeignKeyName(a.child)
 	}
 	if len([]rune(name)) > maxConstraintName {
-		return errorf(1059, "Identifier name '%s' is too long", name)
+		return errorf(errno.NameTooLong, "Identifier name '%s' is too long", name)
 	}
 	if foreignKeyNamed(a.child, name) >= 0 {
-		return errorf(CodeForeignKeyTwice, "Duplicate foreign key constraint name '%s'", name)
+		return errorf(errno.ForeignKeyNameTwice, "Duplicate foreign key constraint name '%s'", name)
 	}
 	a.key.Name = name
 	return nil
@@ -191,10 +174,10 @@ func (a *foreignAdder) columns() error {
 		return err
 	}
 	if a.child.Partition != nil {
-		return errorf(codeNotPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
+		return errorf(errno.ForeignKeyOnPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
 	}
 	if a.child.Owner != nil {
-		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+		return errorf(errno.CannotAddForeignKey, "Cannot add foreign key constraint")
 	}
 	a.key.Columns = ids
 	for _, id := range ids {
@@ -214,22 +197,22 @@ func (a *foreignAdder) column(col *types.Column) error {
 	if g := col.Generated; g != nil {
 		switch {
 		case g.Virtual:
-			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", a.key.Name, col.Name)
+			return errorf(errno.ForeignKeyVirtual, "Foreign key '%s' uses virtual column '%s' which is not supported.", a.key.Name, col.Name)
 		case a.key.OnDelete == catalog.ReferenceSetNull:
-			return errorf(codeGeneratedOption, "Cannot define foreign key with ON DELETE SET NULL clause on a generated column.")
+			return errorf(errno.GeneratedForeignKey, "Cannot define foreign key with ON DELETE SET NULL clause on a generated column.")
 		case a.key.OnUpdate == catalog.ReferenceSetNull:
-			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE SET NULL clause on a generated column.")
+			return errorf(errno.GeneratedForeignKey, "Cannot define foreign key with ON UPDATE SET NULL clause on a generated column.")
 		case a.key.OnUpdate == catalog.ReferenceCascade:
-			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE CASCADE clause on a generated column.")
+			return errorf(errno.GeneratedForeignKey, "Cannot define foreign key with ON UPDATE CASCADE clause on a generated column.")
 		}
 	}
 	if writesChild(&a.key) && slices.ContainsFunc(a.child.Schema.Columns, func(c types.Column) bool {
 		return c.Generated != nil && !c.Generated.Virtual && slices.Contains(c.Generated.Reads, col.ID)
 	}) {
-		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+		return errorf(errno.CannotAddForeignKey, "Cannot add foreign key constraint")
 	}
 	if setsNull(&a.key) && col.Type.NotNull {
-		return errorf(codeColumnNotNull, "Column '%s' cannot be NOT NULL: needed in a foreign key constraint '%s' SET NULL", col.Name, a.key.Name)
+		return errorf(errno.ForeignKeySetsNull, "Column '%s' cannot be NOT NULL: needed in a foreign key constraint '%s' SET NULL", col.Name, a.key.Name)
 	}
 	return nil
 }
@@ -263,10 +246,10 @@ func (a *foreignAdder) refers() error {
 	}
 	if a.parent == nil {
 		if !a.b.ctx.ForeignKeys.Unchecked {
-			return errorf(codeNoParent, "Failed to open the referenced table '%s'", name.Name.O)
+			return errorf(errno.NoParentTable, "Failed to open the referenced table '%s'", name.Name.O)
 		}
 		if len(referred) != len(a.key.Columns) {
-			return errorf(codeWrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
+			return errorf(errno.WrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
 		}
 		a.await(referred)
 		return nil
@@ -301,7 +284,7 @@ func (a *foreignAdder) referred(names []string) error {
 	for _, n := range names {
 		at := columnNamed(p, n)
 		if at < 0 {
-			return errorf(codeNoColumnInParent, "Failed to add the foreign key constraint. Missing column '%s' for constraint '%s' in the referenced table '%s'",
+			return errorf(errno.NoColumnInParent, "Failed to add the foreign key constraint. Missing column '%s' for constraint '%s' in the referenced table '%s'",
 				n, a.key.Name, p.Name)
 		}
 		a.key.RefColumns = append(a.key.RefColumns, p.Schema.Columns[at].ID)
@@ -310,7 +293,7 @@ func (a *foreignAdder) referred(names []string) error {
 		a.key.RefColumns = slices.Clone(p.Schema.Key)
 	}
 	if len(a.key.RefColumns) != len(a.key.Columns) {
-		return errorf(codeWrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
+		return errorf(errno.WrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
 	}
 	return a.b.checkReference(a.child, &a.key, p)
 }
@@ -336,15 +319,15 @@ func CheckAwaited(ctx *Context, t *catalog.Table, waiting []*catalog.Table, db s
 // checkReference checks that a foreign key refers to a key of its parent, and to what its columns can hold.
 func (b *binder) checkReference(child *catalog.Table, f *catalog.ForeignKey, p *catalog.Table) error {
 	if p.Partition != nil {
-		return errorf(codeNotPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
+		return errorf(errno.ForeignKeyOnPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
 	}
 	for i, id := range f.RefColumns {
 		mine, theirs := columnOf(child, f.Columns[i]), columnOf(p, id)
 		if theirs.Generated != nil && theirs.Generated.Virtual {
-			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", f.Name, theirs.Name)
+			return errorf(errno.ForeignKeyVirtual, "Foreign key '%s' uses virtual column '%s' which is not supported.", f.Name, theirs.Name)
 		}
 		if !catalog.Referable(mine, theirs) {
-			return errorf(codeIncompatible, "Referencing column '%s' and referenced column '%s' in foreign key constraint '%s' are incompatible.",
+			return errorf(errno.IncompatibleColumns, "Referencing column '%s' and referenced column '%s' in foreign key constraint '%s' are incompatible.",
 				mine.Name, theirs.Name, f.Name)
 		}
 	}
@@ -352,9 +335,9 @@ func (b *binder) checkReference(child *catalog.Table, f *catalog.ForeignKey, p *
 		return nil
 	}
 	if hasKeyOver(p, f.RefColumns) { // InnoDB can do with such a key, and has been told by default not to since MySQL 8.4
-		return errorf(codeNoUniqueInParent, "Failed to add the foreign key constraint. Missing unique key for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
+		return errorf(errno.NoUniqueInParent, "Failed to add the foreign key constraint. Missing unique key for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
 	}
-	return errorf(codeNoKeyInParent, "Failed to add the foreign key constraint. Missing index for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
+	return errorf(errno.NoIndexInParent, "Failed to add the foreign key constraint. Missing index for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
 }
 
 func columnOf(t *catalog.Table, id types.ColumnID) *types.Column {

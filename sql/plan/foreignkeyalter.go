@@ -5,6 +5,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 )
 
 // dropForeignKey takes a foreign key away; the key over its columns stays.
@@ -21,7 +22,7 @@ func (a *tableAlterer) dropForeignKey(name string, ifExists bool) error {
 		a.b.notes = append(a.b.notes, "Can't DROP FOREIGN KEY `"+name+"`; check that it exists")
 		return nil
 	}
-	return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+	return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
 }
 
 // foreignKeys adds those that the statement declares, when all else is known, and checks that those which stay can stay.
@@ -37,7 +38,7 @@ func (a *tableAlterer) foreignKeys() error {
 	}
 	db, ok := a.b.ctx.Catalog.DatabaseByID(a.to.DatabaseID)
 	if !ok {
-		return errorf(CodeUnknownDatabase, "Unknown database of table '%s'", a.to.Name)
+		return errorf(errno.UnknownDatabase, "Unknown database of table '%s'", a.to.Name)
 	}
 	for _, d := range a.foreign {
 		before := len(a.to.ForeignKeys)
@@ -106,7 +107,7 @@ func (a *tableAlterer) keyNeeded(ids []types.ColumnID) error {
 			name = k.Name
 		}
 	}
-	return errorf(codeKeyNeeded, "Cannot drop index '%s': needed in a foreign key constraint", name)
+	return errorf(errno.KeyNeededByForeignKey, "Cannot drop index '%s': needed in a foreign key constraint", name)
 }
 
 // columnsFit refuses to make a column one that does not fit the other side of a foreign key any more.
@@ -116,9 +117,9 @@ func (a *tableAlterer) columnsFit(child *catalog.Table, f *catalog.ForeignKey, p
 		switch {
 		case catalog.Referable(mine, theirs):
 		case child == a.to:
-			return errorf(codeColumnFixed, "Cannot change column '%s': used in a foreign key constraint '%s'", columnOf(a.change.From, id).Name, f.Name)
+			return errorf(errno.ColumnTypeOfForeignKey, "Cannot change column '%s': used in a foreign key constraint '%s'", columnOf(a.change.From, id).Name, f.Name)
 		default:
-			return errorf(codeColumnFixedBy, "Cannot change column '%s': used in a foreign key constraint '%s' of table '%s'",
+			return errorf(errno.ColumnTypeOfParent, "Cannot change column '%s': used in a foreign key constraint '%s' of table '%s'",
 				columnOf(a.change.From, f.RefColumns[i]).Name, f.Name, a.fullName(child))
 		}
 	}
@@ -137,14 +138,14 @@ func (a *columnAlterer) fullName(t *catalog.Table) string {
 func (a *columnAlterer) unreferred(id types.ColumnID, name string) error {
 	for i := range a.table.ForeignKeys {
 		if f := &a.table.ForeignKeys[i]; slices.Contains(f.Columns, id) {
-			return errorf(codeColumnNeeded, "Cannot drop column '%s': needed in a foreign key constraint '%s'", name, f.Name)
+			return errorf(errno.ColumnOfForeignKey, "Cannot drop column '%s': needed in a foreign key constraint '%s'", name, f.Name)
 		}
 	}
 	return a.eachReference(func(child *catalog.Table, f *catalog.ForeignKey) error {
 		if !slices.Contains(f.RefColumns, id) {
 			return nil
 		}
-		return errorf(codeColumnNeededBy, "Cannot drop column '%s': needed in a foreign key constraint '%s' of table '%s'", name, f.Name, a.fullName(child))
+		return errorf(errno.ColumnReferenced, "Cannot drop column '%s': needed in a foreign key constraint '%s' of table '%s'", name, f.Name, a.fullName(child))
 	})
 }
 
@@ -152,14 +153,14 @@ func (a *columnAlterer) unreferred(id types.ColumnID, name string) error {
 func (a *columnAlterer) unrelated(col *types.Column) error {
 	for i := range a.table.ForeignKeys {
 		if f := &a.table.ForeignKeys[i]; slices.Contains(f.Columns, col.ID) {
-			return errorf(codeColumnFixed, "Cannot change column '%s': used in a foreign key constraint '%s'", col.Name, f.Name)
+			return errorf(errno.ColumnTypeOfForeignKey, "Cannot change column '%s': used in a foreign key constraint '%s'", col.Name, f.Name)
 		}
 	}
 	return a.eachReference(func(child *catalog.Table, f *catalog.ForeignKey) error {
 		if !slices.Contains(f.RefColumns, col.ID) {
 			return nil
 		}
-		return errorf(codeColumnFixedBy, "Cannot change column '%s': used in a foreign key constraint '%s' of table '%s'", col.Name, f.Name, a.fullName(child))
+		return errorf(errno.ColumnTypeOfParent, "Cannot change column '%s': used in a foreign key constraint '%s' of table '%s'", col.Name, f.Name, a.fullName(child))
 	})
 }
 
@@ -167,7 +168,7 @@ func (a *columnAlterer) unrelated(col *types.Column) error {
 func (a *columnAlterer) nullable(col *types.Column) error {
 	for i := range a.table.ForeignKeys {
 		if f := &a.table.ForeignKeys[i]; col.Type.NotNull && setsNull(f) && slices.Contains(f.Columns, col.ID) {
-			return errorf(codeColumnNotNull, "Column '%s' cannot be NOT NULL: needed in a foreign key constraint '%s' SET NULL", col.Name, f.Name)
+			return errorf(errno.ForeignKeySetsNull, "Column '%s' cannot be NOT NULL: needed in a foreign key constraint '%s' SET NULL", col.Name, f.Name)
 		}
 	}
 	return nil

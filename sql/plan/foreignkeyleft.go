@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -77,5 +78,5 @@ func noteLeft(left *[]string, name string) bool {
 
 // refuseForeignKey names the way out.
 func refuseForeignKey() *Error {
-	return errorf(CodeNotSupported, "'FOREIGN KEY' is refused because foreign_key_definitions is REFUSE; ENFORCE has foreign keys kept and checked, and LEAVE_OUT has definitions accepted without them")
+	return errorf(errno.NotSupported, "'FOREIGN KEY' is refused because foreign_key_definitions is REFUSE; ENFORCE has foreign keys kept and checked, and LEAVE_OUT has definitions accepted without them")
 }

@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -43,7 +44,7 @@ func checkUniqueTables(cols []scopeColumn) error {
 			seen[k] = map[string]int{}
 		}
 		if id, dup := seen[k][c.name]; dup && id != c.id {
-			return errorf(CodeNotUniqueTable, "Not unique table/alias: '%s'", c.table)
+			return errorf(errno.NotUniqueTable, "Not unique table/alias: '%s'", c.table)
 		}
 		seen[k][c.name] = c.id
 	}
@@ -80,18 +81,18 @@ func (b *binder) tableSource(n *ast.TableSource, outer *env, ctes *cteScope) (so
 		return s, err
 	case *ast.SelectStmt, *ast.SetOprStmt:
 		if n.AsName.O == "" {
-			return source{}, errorf(CodeDerivedAlias, "Every derived table must have its own alias")
+			return source{}, errorf(errno.DerivedNeedsAlias, "Every derived table must have its own alias")
 		}
-		return b.derived(src, n.AsName.O, n.ColumnNames, ctes)
+		return b.derived(src, n.AsName.O, n.ColumnNames, outer, ctes)
 	case *ast.Join:
 		return b.joinRef(src, outer, ctes)
 	}
 	return source{}, refuse("this table reference")
 }
 
-// derived binds a subquery in FROM, or the use of a CTE.
-func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ctes *cteScope) (source, error) {
-	out, err := b.query(q, nil, ctes)
+// derived binds a subquery in FROM, which may use columns of the queries around the one that it stands in, or the use of a CTE, which may not.
+func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, outer *env, ctes *cteScope) (source, error) {
+	out, err := b.query(q, outer, ctes)
 	if err != nil {
 		return source{}, err
 	}
@@ -101,7 +102,7 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 // derivedOf gives a query in FROM its name, and its columns theirs.
 func derivedOf(out queryOut, name string, names []ast.CIStr) (source, error) {
 	if len(names) > 0 && len(names) != len(out.fields) {
-		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
+		return source{}, errorf(errno.ViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
 	s := source{rel: out.rel}
 	s.rel.derived = true
@@ -112,7 +113,7 @@ func derivedOf(out queryOut, name string, names []ast.CIStr) (source, error) {
 			c.name = names[i].O
 		}
 		if seen[strings.ToLower(c.name)] {
-			return source{}, errorf(CodeDuplicateColumn, "Duplicate column name '%s'", c.name)
+			return source{}, errorf(errno.DuplicateColumn, "Duplicate column name '%s'", c.name)
 		}
 		seen[strings.ToLower(c.name)] = true
 		s.cols = append(s.cols, c)
@@ -150,14 +151,14 @@ func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, e
 		case c.recursive:
 			return b.recursive(c, name)
 		}
-		return b.derived(c.query, name, c.columns, c.scope)
+		return b.derived(c.query, name, c.columns, nil, c.scope)
 	}
 	db := n.Schema.O
 	if db == "" {
 		db = b.ctx.CurrentDB
 	}
 	if db == "" {
-		return source{}, errorf(CodeNoDatabase, "No database selected")
+		return source{}, errorf(errno.NoDatabase, "No database selected")
 	}
 	b.meaning.table(n, db)
 	if b.ctx.shows(db, n.Name.O) {
@@ -236,21 +237,19 @@ func (b *binder) joinRef(n *ast.Join, outer *env, ctes *cteScope) (source, error
 		s.rel = join(physical.JoinInner, left.rel, right.rel)
 	}
 	s.rel.on = using
-	if n.On != nil {
-		e := &env{b: b, outer: outer, ctes: ctes, cols: s.cols, clause: "on clause", noAgg: true}
-		if s.rel.kind == physical.JoinInner && hasSubquery(n.On.Expr) { // it filters as a WHERE does
-			e.rel = s.rel
-			err := e.filterBy(n.On.Expr)
-			s.rel = e.rel
-			return s, err
-		}
-		cond, err := e.predicate(n.On.Expr)
-		if err != nil {
-			return source{}, err
-		}
-		s.rel.on = append(s.rel.on, conjuncts(cond)...)
+	if n.On == nil {
+		return s, nil
 	}
-	return s, nil
+	e := &env{b: b, outer: outer, ctes: ctes, cols: s.cols, clause: "on clause", noAgg: true}
+	if s.rel.kind == physical.JoinInner && hasSubquery(n.On.Expr) { // it filters as a WHERE does
+		e.rel = s.rel
+		err := e.filterBy(n.On.Expr)
+		s.rel = e.rel
+		return s, err
+	}
+	err = (&joinOn{at: e, r: s.rel}).bind(n.On.Expr)
+	s.rel.setJoinOut()
+	return s, err
 }
 
 // nullable takes back the promise of NOT NULL from the columns that an outer join may fill with NULL.
@@ -345,12 +344,12 @@ func oneColumn(cols []scopeColumn, name string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, errorf(CodeAmbiguousColumn, "Column '%s' in from clause is ambiguous", name)
+			return 0, errorf(errno.AmbiguousColumn, "Column '%s' in from clause is ambiguous", name)
 		}
 		found = i
 	}
 	if found < 0 {
-		return 0, errorf(CodeUnknownColumn, "Unknown column '%s' in 'from clause'", name)
+		return 0, errorf(errno.UnknownColumn, "Unknown column '%s' in 'from clause'", name)
 	}
 	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -346,7 +347,7 @@ func constCount(n int64) *expr.Node {
 // table.
 func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
 	if len(args) != 1 {
-		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'SLEEP'")
+		return nil, errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function 'SLEEP'")
 	}
 	d, err := e.bind(args[0])
 	if err != nil {
@@ -356,11 +357,11 @@ func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
 		return nil, refuse("SLEEP() of a column or for each row of a table")
 	}
 	if d.Value.Null {
-		return nil, errorf(CodeWrongArguments, "Incorrect arguments to sleep.")
+		return nil, errorf(errno.WrongArguments, "Incorrect arguments to sleep.")
 	}
 	seconds, err := sqltypes.Cast(d.Value, d.Type, types.ColumnType{Kind: types.KindDouble}, sqltypes.Env{Loc: e.b.ctx.location()})
 	if err != nil || seconds.F < 0 {
-		return nil, errorf(CodeWrongArguments, "Incorrect arguments to sleep.")
+		return nil, errorf(errno.WrongArguments, "Incorrect arguments to sleep.")
 	}
 	if e.b.ctx.Sleep != nil && !e.b.ctx.Describe {
 		if err := e.b.ctx.Sleep(seconds.F); err != nil {
@@ -373,7 +374,7 @@ func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
 // benchmark binds BENCHMARK(): as SLEEP it does what it does while the statement is planned. What constants decide is worked out each time.
 func (e *env) benchmark(args []ast.ExprNode) (*expr.Node, error) {
 	if len(args) != 2 {
-		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'BENCHMARK'")
+		return nil, errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function 'BENCHMARK'")
 	}
 	times, err := e.bind(args[0])
 	if err != nil {
@@ -432,7 +433,7 @@ func (e *env) clockCall(name string, args []ast.ExprNode) (*expr.Node, bool, err
 	if len(args) > 0 {
 		p, err := e.b.limitValue(args[0])
 		if err != nil || p > 6 {
-			return nil, true, errorf(CodeTooBigPrecision, "Too-big precision specified for '%s'. Maximum is 6.", name)
+			return nil, true, errorf(errno.PrecisionTooBig, "Too-big precision specified for '%s'. Maximum is 6.", name)
 		}
 		t.Scale = int32(p)
 	}
@@ -525,7 +526,7 @@ func (e *env) variable(n *ast.VariableExpr) (*expr.Node, error) {
 		}
 	}
 	if n.IsSystem {
-		return nil, errorf(CodeUnknownSystemVar, "Unknown system variable '%s'", strings.ToLower(n.Name))
+		return nil, errorf(errno.UnknownSystemVariable, "Unknown system variable '%s'", strings.ToLower(n.Name))
 	}
 	return constNull(types.ColumnType{Kind: types.KindText}), nil
 }
@@ -546,7 +547,7 @@ func (e *env) defaultOf(n *ast.DefaultExpr) (*expr.Node, error) {
 	}
 	c := e.b.cols[x.Col]
 	if c.table == nil {
-		return nil, errorf(CodeNoDefault, "Field '%s' doesn't have a default value", n.Name.Name.O)
+		return nil, errorf(errno.NoDefault, "Field '%s' doesn't have a default value", n.Name.Name.O)
 	}
 	return e.b.defaultValue(&c.table.Schema.Columns[c.pos])
 }
@@ -557,7 +558,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 	t.NotNull = false
 	switch {
 	case c.DefaultExpr != nil:
-		return nil, errorf(codeDefaultOfExpr, "DEFAULT function cannot be used with default value expressions")
+		return nil, errorf(errno.DefaultOfExpression, "DEFAULT function cannot be used with default value expressions")
 	case c.DefaultNow:
 		scaled := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
 		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.location())}}
@@ -572,7 +573,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 	case c.AutoIncrement, !c.Type.NotNull:
 		return constNull(t), nil
 	}
-	return nil, errorf(CodeNoDefault, "Field '%s' doesn't have a default value", c.Name)
+	return nil, errorf(errno.NoDefault, "Field '%s' doesn't have a default value", c.Name)
 }
 
 // convertConst stores a constant in a column's type, strictly.
@@ -594,5 +595,5 @@ func (e *env) valuesOf(n *ast.ValuesExpr) (*expr.Node, error) {
 	if x, ok := e.oldToNew(n.Column.Name.Name.O); ok {
 		return x, nil
 	}
-	return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", n.Column.Name.String(), e.clause)
+	return nil, errorf(errno.UnknownColumn, "Unknown column '%s' in '%s'", n.Column.Name.String(), e.clause)
 }

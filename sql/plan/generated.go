@@ -5,22 +5,10 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/vec"
-)
-
-// Numbers of errors of generated columns. A value that is given for one is MySQL's 3105, as the others are MySQL's, whose drivers know
-// no other. Where it is only a warning it is MariaDB's 1906: in MySQL there is none.
-const (
-	codeGeneratedLeftOut  = 1906
-	codeGeneratedUsage    = 1221
-	codeGeneratedFunction = 3102
-	codeGivenGenerated    = 3105
-	codeGeneratedAction   = 3106
-	codeGeneratedOrder    = 3107
-	codeGeneratedDepends  = 3108
-	codeGeneratedAuto     = 3109
 )
 
 // generatedDef is the expression of a generated column as a statement declares it.
@@ -54,7 +42,7 @@ func onlyGenerated(col *types.Column, hasDefault bool) error {
 	default:
 		return nil
 	}
-	return errorf(codeGeneratedUsage, "Incorrect usage of %s and generated column", other)
+	return errorf(errno.WrongUsage, "Incorrect usage of %s and generated column", other)
 }
 
 // generate settles the expression of a generated column of a table whose columns are known.
@@ -84,7 +72,7 @@ type generatedExpr struct {
 }
 
 func (generatedExpr) unknown(n *ast.ColumnName, _ bool) error {
-	return errorf(CodeUnknownColumn, "Unknown column '%s' in 'generated column function'", n.String())
+	return errorf(errno.UnknownColumn, "Unknown column '%s' in 'generated column function'", n.String())
 }
 
 func (g generatedExpr) disallowed(what, name string) error {
@@ -92,16 +80,16 @@ func (g generatedExpr) disallowed(what, name string) error {
 	if name != "" {
 		text = name
 	}
-	return errorf(codeGeneratedFunction, "Expression of generated column '%s' contains a disallowed function: %s.", g.column, text)
+	return errorf(errno.GeneratedFunction, "Expression of generated column '%s' contains a disallowed function: %s.", g.column, text)
 }
 
 // reads refuses a column whose value is not known when the expression is worked out.
 func (g generatedExpr) reads(c *types.Column, pos int) error {
 	switch {
 	case c.AutoIncrement:
-		return errorf(codeGeneratedAuto, "Generated column '%s' cannot refer to auto-increment column.", g.column)
+		return errorf(errno.GeneratedAuto, "Generated column '%s' cannot refer to auto-increment column.", g.column)
 	case c.Generated != nil && pos >= g.pos:
-		return errorf(codeGeneratedOrder, "Generated column can refer only to generated columns defined prior to it.")
+		return errorf(errno.GeneratedOrder, "Generated column can refer only to generated columns defined prior to it.")
 	}
 	return nil
 }
@@ -260,7 +248,7 @@ func isDefault(n ast.ExprNode) bool {
 
 // givenGenerated is the error of a value for a generated column.
 func givenGenerated(t *catalog.Table, pos int) error {
-	return errorf(codeGivenGenerated, "The value specified for generated column '%s' in table '%s' is not allowed.", t.Schema.Columns[pos].Name, t.Name)
+	return errorf(errno.GeneratedValue, "The value specified for generated column '%s' in table '%s' is not allowed.", t.Schema.Columns[pos].Name, t.Name)
 }
 
 // keptGenerated is the value of an assignment to a generated column, which can only be DEFAULT: its own.
@@ -277,7 +265,7 @@ func (p *InsertPlan) given(pos, row int) error {
 	if strictMode(p.filler.b.ctx.SQLMode) {
 		return givenGenerated(p.Table, pos)
 	}
-	p.filler.warnings.add(errorf(codeGeneratedLeftOut, "The value specified for generated column '%s' in table '%s' has been ignored",
+	p.filler.warnings.add(errorf(errno.GeneratedValueIgnored, "The value specified for generated column '%s' in table '%s' has been ignored",
 		p.Table.Schema.Columns[pos].Name, p.Table.Name), "", row)
 	return nil
 }
@@ -364,7 +352,7 @@ func (a *tableAlterer) keepsBase(c *types.Column, pos int) error {
 	for _, id := range c.Generated.Reads {
 		was, is := &from.Columns[from.ColumnIndex(id)], to.ColumnIndex(id)
 		if is < 0 || to.Columns[is].Name != was.Name {
-			return errorf(codeGeneratedDepends, "Column '%s' has a generated column dependency.", was.Name)
+			return errorf(errno.GeneratedDependency, "Column '%s' has a generated column dependency.", was.Name)
 		}
 		if err := (generatedExpr{c.Name, pos}).reads(&to.Columns[is], is); err != nil {
 			return err

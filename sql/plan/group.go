@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -149,7 +150,7 @@ func (s *selecter) groupExpr(e *env, g *ast.ByItem) (*expr.Node, error) {
 		return e.bind(g.Expr)
 	}
 	if p.N < 1 || p.N > len(s.fields) {
-		return nil, errorf(CodeUnknownColumn, "Unknown column '%d' in 'group statement'", p.N)
+		return nil, errorf(errno.UnknownColumn, "Unknown column '%d' in 'group statement'", p.N)
 	}
 	if id, ok := s.wild[p.N-1]; ok {
 		return s.b.col(id), nil
@@ -319,9 +320,9 @@ func (e *env) checkGrouped(n *expr.Node, at int, what string) error {
 	}
 	name := e.qualified(bad)
 	if findAgg(e.rel).scalar {
-		return errorf(CodeMixedGroup, "In aggregated query without GROUP BY, expression #%d of %s contains nonaggregated column '%s'; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+		return errorf(errno.MixedGroup, "In aggregated query without GROUP BY, expression #%d of %s contains nonaggregated column '%s'; this is incompatible with sql_mode=only_full_group_by", at, what, name)
 	}
-	return errorf(CodeNotGrouped, "Expression #%d of %s is not in GROUP BY clause and contains nonaggregated column '%s' which is not functionally dependent on columns in GROUP BY clause; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+	return errorf(errno.NotGrouped, "Expression #%d of %s is not in GROUP BY clause and contains nonaggregated column '%s' which is not functionally dependent on columns in GROUP BY clause; this is incompatible with sql_mode=only_full_group_by", at, what, name)
 }
 
 // takeColumns has any value of the group taken of each plain column in an expression, and returns the first of which that may not be, or -1.
@@ -347,7 +348,7 @@ func (e *env) takeColumns(n *expr.Node, may func(id int) bool) int {
 // anyValue binds ANY_VALUE: its columns need not be grouped.
 func (e *env) anyValue(args []ast.ExprNode) (*expr.Node, error) {
 	if len(args) != 1 {
-		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'any_value'")
+		return nil, errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function 'any_value'")
 	}
 	n, err := e.bind(args[0])
 	if err != nil || !e.grouped {

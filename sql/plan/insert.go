@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -144,7 +145,7 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 			return nil, err
 		}
 		if given[i] {
-			return nil, errorf(CodeColumnTwice, "Column '%s' specified twice", n)
+			return nil, errorf(errno.ColumnSpecifiedTwice, "Column '%s' specified twice", n)
 		}
 		given[i] = true
 		p.columns = append(p.columns, i)
@@ -211,7 +212,7 @@ func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 		return err
 	}
 	if len(out.fields) != len(p.columns) {
-		return errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+		return errorf(errno.ColumnCount, "Column count doesn't match value count at row 1")
 	}
 	if out, err = b.giveFields(out, p.Table, p.columns); err != nil {
 		return err
@@ -292,7 +293,7 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 		}
 	}
 	if len(list) != len(p.columns) {
-		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row %d", row)
+		return nil, errorf(errno.ColumnCount, "Column count doesn't match value count at row %d", row)
 	}
 	out := make([]*expr.Node, len(list))
 	e.b.once = true

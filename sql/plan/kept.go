@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"reflect"
 	"slices"
@@ -14,7 +15,7 @@ import (
 )
 
 // Kept is the plan of a SELECT that differs from one execution to the next in nothing but constants with which its conditions compare columns:
-// Bind puts them in. When that may be is said in fe/session/DESIGN.md.
+// Bind puts them in. When that may be is said in DESIGN.md.
 type Kept struct {
 	// Tables are those that it reads, in the order of the text.
 	Tables []Named
@@ -22,8 +23,8 @@ type Kept struct {
 	binder *binder // has what the columns of the conditions are; read only
 	root   *physical.Node
 	scans  []scanned
-	slots  []*types.Column // for each value the column that it is compared with
-	types  []types.ColumnType
+	slots  []*types.Column // for each value the column that it is compared with; nil = it belongs to the plan
+	values []Param         // that it was made for
 }
 
 // Named is a table as a statement names it, with the default database filled in.
@@ -73,40 +74,52 @@ func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) 
 	if !ok || len(f.columns) != len(values) {
 		return nil, false
 	}
-	k := &Kept{Tables: f.tables, slots: f.columns}
-	for _, v := range values {
-		k.types = append(k.types, v.Type)
-	}
-	if !k.Fits(values) || !k.plan(ctx, stmt, values, &f.found) {
+	return f.keep(ctx, values, func(ctx *Context) (*binder, *physical.Node, error) {
+		b := newBinder(ctx)
+		root, err := b.selected(stmt)
+		return b, root, err
+	})
+}
+
+// keep keeps the plan of a statement whose slots are found.
+func (f *slotFinder) keep(ctx *Context, values []Param, asked planning) (*Kept, bool) {
+	k := &Kept{Tables: f.tables, slots: f.columns, values: values}
+	if !k.Fits(values) || !k.plan(ctx, &f.found, asked) {
 		return nil, false
 	}
 	return k, true
 }
 
+// planning makes a plan and tells the binder that knows its columns.
+type planning func(*Context) (*binder, *physical.Node, error)
+
 // plan makes the plan with other values than those that are there, and holds what comes of it with those against what they are planned to.
-func (k *Kept) plan(ctx *Context, stmt ast.StmtNode, values []Param, found *slots) bool {
+func (k *Kept) plan(ctx *Context, found *slots, asked planning) bool {
 	other := *ctx
-	other.Params, other.slots = others(k.given(values)), found
-	b := newBinder(&other)
+	other.Params, other.slots = others(k.given(k.values)), found
 	var err error
-	if k.root, err = b.selected(stmt); err != nil || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
+	if k.binder, k.root, err = asked(&other); err != nil || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
 		return false
 	}
-	k.binder = b
-	seen := make([]int, len(values))
+	seen := make([]int, len(k.values))
+	for i, c := range k.slots {
+		if c == nil {
+			seen[i] = 1
+		}
+	}
 	if !k.scansOf(k.root, found.scans, seen) || slices.Contains(seen, 0) {
 		return false // the planner has done something with a value
 	}
-	b.ctx = nil // it is of this session
+	k.binder.ctx = nil // it is of this session
 	plain := *ctx
 	if plain.Params == nil {
-		plain.Params = values
+		plain.Params = k.values
 	}
-	want, err := Select(&plain, stmt)
+	_, want, err := asked(&plain)
 	if err != nil {
 		return false
 	}
-	return reflect.DeepEqual(k.Bind(ctx, values), want)
+	return reflect.DeepEqual(k.Bind(ctx, k.values), want)
 }
 
 // scansOf collects the scans of a plan, of which some are known, and counts how often they have the value of each slot.
@@ -188,13 +201,19 @@ func (k *Kept) Schema() []physical.OutColumn { return k.root.Schema }
 // Fits reports whether values are such that the plan does not depend on them: of the types that it was made with, and as they stand
 // values of the columns that they are compared with. Texts that end in spaces, or are none, may compare by other rules.
 func (k *Kept) Fits(values []Param) bool {
-	if len(values) != len(k.types) {
+	if len(values) != len(k.values) {
 		return false
 	}
 	for i, v := range values {
-		t := v.Type
-		if t.Kind != k.types[i].Kind || t.Unsigned != k.types[i].Unsigned || v.Value.Null {
+		t, of := v.Type, &k.values[i]
+		if t.Kind != of.Type.Kind || t.Unsigned != of.Type.Unsigned || v.Value.Null {
 			return false
+		}
+		if k.slots[i] == nil {
+			if t.Collation != of.Type.Collation || v.Value.I != of.Value.I || !bytes.Equal(v.Value.B, of.Value.B) {
+				return false
+			}
+			continue
 		}
 		if k.slots[i].Type.IsTemporal() {
 			if _, ok := writtenMoment(v, k.slots[i].Type); !ok {
@@ -204,7 +223,7 @@ func (k *Kept) Fits(values []Param) bool {
 		}
 		if t.Kind == types.KindVarChar {
 			b := v.Value.B
-			if len(b) == 0 || len(b) > int(k.slots[i].Type.Length) || b[len(b)-1] <= ' ' || !isASCII(b) || int(t.Length) != len(b) || t.Collation != k.types[i].Collation {
+			if len(b) == 0 || len(b) > int(k.slots[i].Type.Length) || b[len(b)-1] <= ' ' || !isASCII(b) || int(t.Length) != len(b) || t.Collation != of.Type.Collation {
 				return false
 			}
 			continue
@@ -220,7 +239,7 @@ func (k *Kept) Fits(values []Param) bool {
 func (k *Kept) given(values []Param) []Param {
 	out := values
 	for i, c := range k.slots {
-		if c.Type.IsTemporal() {
+		if c != nil && c.Type.IsTemporal() {
 			if &out[0] == &values[0] {
 				out = slices.Clone(values)
 			}

@@ -63,6 +63,20 @@ func drawKept(t *rapid.T) keptQuery {
 	table := pick("table", "a", "a", "b", "c")
 	columns := map[string][]string{"a": {"id", "id", "k", "s", "c", "n", "d", "ci", "e", "dt", "dt", "tm", "tm", "ts"}, "b": {"x", "y", "v"}, "c": {"k", "m", "v"}}[table]
 	q := keptQuery{}
+	cols := strings.Join(slices.Compact(slices.Clone(columns)), ", ")
+	head := pick("head", cols, "*", "DISTINCT "+columns[0], "COUNT(*)", "SUM("+columns[0]+"), MAX("+columns[len(columns)-1]+")", columns[0]+" AS z", columns[1]+", COUNT(*)", "NOW(), "+columns[0], "@v")
+	q.text = "SELECT " + head + " FROM " + pick("name", table, "test."+table, table+" t") + " WHERE " + q.condition(t, columns)
+	if strings.HasSuffix(head, ", COUNT(*)") {
+		q.text += " GROUP BY " + columns[1]
+	} else if !strings.Contains(head, "(") && !strings.HasPrefix(head, "DISTINCT") {
+		q.text += pick("order", "", " ORDER BY "+columns[1], " ORDER BY "+columns[0]+" DESC", " ORDER BY 1", " LIMIT 3", " LIMIT 1", " ORDER BY "+columns[0]+" LIMIT 2", " ORDER BY "+columns[1]+", "+columns[0]+" DESC LIMIT 1, 2")
+	}
+	return q
+}
+
+// condition draws a condition on columns of a table.
+func (q *keptQuery) condition(t *rapid.T, columns []string) string {
+	pick := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
 	var condition func(depth int) string
 	condition = func(depth int) string {
 		col := pick("column", columns...)
@@ -105,15 +119,7 @@ func drawKept(t *rapid.T) keptQuery {
 		l := condition(depth + 1)
 		return "(" + l + pick("junction", " AND ", " AND ", " OR ") + condition(depth+1) + ")"
 	}
-	cols := strings.Join(slices.Compact(slices.Clone(columns)), ", ")
-	head := pick("head", cols, "*", "DISTINCT "+columns[0], "COUNT(*)", "SUM("+columns[0]+"), MAX("+columns[len(columns)-1]+")", columns[0]+" AS z", columns[1]+", COUNT(*)", "NOW(), "+columns[0], "@v")
-	q.text = "SELECT " + head + " FROM " + pick("name", table, "test."+table, table+" t") + " WHERE " + condition(0)
-	if strings.HasSuffix(head, ", COUNT(*)") {
-		q.text += " GROUP BY " + columns[1]
-	} else if !strings.Contains(head, "(") && !strings.HasPrefix(head, "DISTINCT") {
-		q.text += pick("order", "", " ORDER BY "+columns[1], " ORDER BY "+columns[0]+" DESC", " ORDER BY 1", " LIMIT 3", " LIMIT 1", " ORDER BY "+columns[0]+" LIMIT 2", " ORDER BY "+columns[1]+", "+columns[0]+" DESC LIMIT 1, 2")
-	}
-	return q
+	return condition(0)
 }
 
 // drawKeptJoin draws a query of two or three tables, with values in WHERE and ON.

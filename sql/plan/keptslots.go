@@ -16,8 +16,8 @@ type slotFinder struct {
 	scope    *keptScope
 	prepared bool // the values are parameters; literals are part of the text
 	found    slots
-	columns  []*types.Column
-	fields   []int // how many values there were before each of the fields around
+	columns  []*types.Column // nil of a value that belongs to the plan
+	fields   []int           // how many values there were before each of the fields around
 	failed   bool
 }
 
@@ -28,15 +28,19 @@ type keptScope struct {
 	outer   *keptScope
 }
 
-// findSlots finds the values of a query.
+// findSlots finds the values of a query, an UPDATE or a DELETE.
 func findSlots(ctx *Context, stmt ast.StmtNode, prepared bool) (*slotFinder, bool) {
 	f := &slotFinder{ctx: ctx, prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
-	switch stmt.(type) {
+	switch n := stmt.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
-		stmt.Accept(f)
+	case *ast.UpdateStmt:
+		f.failed = n.With != nil || n.IgnoreErr || len(n.TableHints) > 0 || !f.enterWrite(n.TableRefs)
+	case *ast.DeleteStmt:
+		f.failed = n.With != nil || n.IgnoreErr || len(n.TableHints) > 0 || !f.enterWrite(n.TableRefs)
 	default:
 		return nil, false
 	}
+	stmt.Accept(f)
 	return f, !f.failed && len(f.tables) <= maxNamed
 }
 
@@ -57,6 +61,9 @@ func (f *slotFinder) Enter(n ast.Node) (ast.Node, bool) {
 		took = len(x.Args) == 1 && isNumber(x.Args[0]) // COUNT(*) is one of a number
 	case *ast.Limit:
 		took = !f.prepared // its numbers belong to the text
+	case *ast.Assignment:
+		took = true
+		f.failed = !f.assigned(x.Expr)
 	case *ast.BinaryOperationExpr:
 		took = f.comparison(x)
 	case *ast.BetweenExpr:
@@ -87,6 +94,25 @@ func (f *slotFinder) Leave(n ast.Node) (ast.Node, bool) {
 	return n, !f.failed
 }
 
+// assigned takes the values of what a column is set to: they belong to the plan, as what is calculated with one depends on its digits. False =
+// there is more than columns and operators.
+func (f *slotFinder) assigned(n ast.ExprNode) bool {
+	plain := true
+	inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ColumnNameExpr, *ast.ColumnName, *ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.BinaryOperationExpr, *ast.IsNullExpr:
+		case *ast.Literal, *ast.Param:
+			if f.isValue(n.(ast.ExprNode)) {
+				f.columns = append(f.columns, nil)
+			}
+		default:
+			plain = false
+		}
+		return plain
+	})
+	return plain
+}
+
 // passes reports whether a node is one of those that ask for nothing but what tables hold.
 func (f *slotFinder) passes(n ast.Node) bool {
 	switch n := n.(type) {
@@ -98,7 +124,7 @@ func (f *slotFinder) passes(n ast.Node) bool {
 		return !n.NaturalJoin && n.Using == nil
 	case *ast.GroupByClause, *ast.OrderByClause, *ast.HavingClause: // names may mean fields there
 		return !f.holdsValue(n)
-	case *ast.WildCardField, *ast.TableRefsClause, *ast.OnCondition, *ast.TableSource, *ast.TableName, *ast.ColumnNameExpr, *ast.ColumnName,
+	case *ast.UpdateStmt, *ast.DeleteStmt, *ast.DeleteTableList, *ast.WildCardField, *ast.TableRefsClause, *ast.OnCondition, *ast.TableSource, *ast.TableName, *ast.ColumnNameExpr, *ast.ColumnName,
 		*ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.IsNullExpr, *ast.ByItem, *ast.PositionExpr, *ast.RowExpr,
 		*ast.SubqueryExpr, *ast.ExistsSubqueryExpr, *ast.CompareSubqueryExpr:
 		return true
@@ -116,6 +142,12 @@ func (f *slotFinder) enter(s *ast.SelectStmt) bool {
 	}
 	f.scope = &keptScope{outer: f.scope}
 	return f.name(s.From.TableRefs)
+}
+
+// enterWrite begins an UPDATE or DELETE.
+func (f *slotFinder) enterWrite(refs *ast.TableRefsClause) bool {
+	f.scope = &keptScope{}
+	return f.name(refs.TableRefs)
 }
 
 // name finds the tables of a FROM; false = there is something else.

@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -33,7 +34,7 @@ func (c *creator) constraints() error {
 		}
 		if k.Tp == ast.ConstraintPrimaryKey {
 			if c.primary != nil {
-				return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+				return errorf(errno.MultiplePrimaryKey, "Multiple primary key defined")
 			}
 			names, err := keyNames(c.table, k.Keys, primaryForm)
 			if err != nil {
@@ -120,7 +121,7 @@ func searchable(t *catalog.Table, ids []types.ColumnID) error {
 		c := &t.Schema.Columns[t.Schema.ColumnIndex(id)]
 		if !prefixable(c) || c.Type.Kind != types.KindChar && c.Type.Kind != types.KindVarChar && c.Type.Kind != types.KindText ||
 			c.Type.Collation != first {
-			return errorf(1283, "Column '%s' cannot be part of FULLTEXT index", c.Name)
+			return errorf(errno.BadFulltextColumn, "Column '%s' cannot be part of FULLTEXT index", c.Name)
 		}
 	}
 	return nil
@@ -129,7 +130,7 @@ func searchable(t *catalog.Table, ids []types.ColumnID) error {
 // keyNames lists the columns of a key. A prefix as long as its column is the column.
 func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, form keyForm) ([]string, error) {
 	if len(parts) > maxKeyColumns {
-		return nil, errorf(1070, "Too many key parts specified; max %d parts allowed", maxKeyColumns)
+		return nil, errorf(errno.TooManyKeyParts, "Too many key parts specified; max %d parts allowed", maxKeyColumns)
 	}
 	var names []string
 	for _, p := range parts {
@@ -139,12 +140,12 @@ func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, form keyFor
 		if i := columnNamed(t, p.Column.Name.O); i >= 0 && p.Length > 0 && form != fullTextForm {
 			switch c := &t.Schema.Columns[i]; {
 			case !prefixable(c) || int64(p.Length) > int64(c.Type.Length):
-				return nil, errorf(1089, "Incorrect prefix key; the used key part isn't a string, the used length is longer than the key part, "+
+				return nil, errorf(errno.WrongKeyPrefix, "Incorrect prefix key; the used key part isn't a string, the used length is longer than the key part, "+
 					"or the storage engine doesn't support unique prefix keys")
 			case form == primaryForm && int32(p.Length) < c.Type.Length:
 				return nil, refuse("a primary key over a prefix of a column")
 			case form == uniqueForm && p.Length > maxKeyPrefix && int32(p.Length) < c.Type.Length:
-				return nil, errorf(1071, "Specified key was too long; max key length is 3072 bytes")
+				return nil, errorf(errno.KeyTooLong, "Specified key was too long; max key length is 3072 bytes")
 			}
 		}
 		names = append(names, p.Column.Name.O)
@@ -198,11 +199,11 @@ func keyIDs(t *catalog.Table, names []string) ([]types.ColumnID, error) {
 	for _, n := range names {
 		i := columnNamed(t, n)
 		if i < 0 {
-			return nil, errorf(CodeKeyColumnMissing, "Key column '%s' doesn't exist in table", n)
+			return nil, errorf(errno.KeyColumnMissing, "Key column '%s' doesn't exist in table", n)
 		}
 		id := t.Schema.Columns[i].ID
 		if slices.Contains(out, id) {
-			return nil, errorf(CodeDuplicateColumn, "Duplicate column name '%s'", n)
+			return nil, errorf(errno.DuplicateColumn, "Duplicate column name '%s'", n)
 		}
 		out = append(out, id)
 	}
@@ -216,7 +217,7 @@ func addKey(t *catalog.Table, name string, names []string, form keyForm, parts [
 		return err
 	}
 	if len(t.Unique) >= maxKeys {
-		return errorf(1069, "Too many keys specified; max %d keys allowed", maxKeys)
+		return errorf(errno.TooManyKeys, "Too many keys specified; max %d keys allowed", maxKeys)
 	}
 	k := catalog.UniqueKey{Columns: ids, Unique: form == uniqueForm, FullText: form == fullTextForm}
 	declarePrefixes(t, &k, parts)
@@ -231,9 +232,9 @@ func addKey(t *catalog.Table, name string, names []string, form keyForm, parts [
 	}
 	switch {
 	case strings.EqualFold(name, "PRIMARY"):
-		return errorf(1280, "Incorrect index name '%s'", name)
+		return errorf(errno.WrongKeyName, "Incorrect index name '%s'", name)
 	case hasKey(t, name):
-		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", name)
+		return errorf(errno.DuplicateKeyName, "Duplicate key name '%s'", name)
 	}
 	k.Name = name
 	t.Unique = append(t.Unique, k)
@@ -267,10 +268,10 @@ func indexable(col *types.Column) error {
 	switch col.Type.Kind {
 	case types.KindText, types.KindBlob:
 		if col.Shown == "" && col.Type.Length > tinyText {
-			return errorf(1170, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
+			return errorf(errno.BlobKeyWithoutLength, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
 		}
 	case types.KindJSON:
-		return errorf(3152, "JSON column '%s' supports indexing only via generated columns on a specified JSON path.", col.Name)
+		return errorf(errno.JSONAsKey, "JSON column '%s' supports indexing only via generated columns on a specified JSON path.", col.Name)
 	}
 	return nil
 }
@@ -303,7 +304,7 @@ func fitsPartitions(t *catalog.Table, k *catalog.UniqueKey) error {
 	}
 	for _, id := range t.Partition.Columns {
 		if !slices.Contains(k.Columns, id) {
-			return errorf(CodeUniqueNeedsAll, "A UNIQUE INDEX must include all columns in the table's partitioning function (prefixed columns are not considered).")
+			return errorf(errno.UniqueNeedsAllColumns, "A UNIQUE INDEX must include all columns in the table's partitioning function (prefixed columns are not considered).")
 		}
 	}
 	return nil
@@ -346,7 +347,7 @@ func dropKey(t *catalog.Table, name string, ifExists bool) error {
 	case ifExists:
 		return nil
 	}
-	return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+	return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
 }
 
 // renameKey gives a secondary key another name.
@@ -354,11 +355,11 @@ func renameKey(t *catalog.Table, from, to string) error {
 	i := keyNamed(t, from)
 	switch {
 	case strings.EqualFold(from, "PRIMARY") || strings.EqualFold(to, "PRIMARY"):
-		return errorf(1280, "Incorrect index name '%s'", "PRIMARY")
+		return errorf(errno.WrongKeyName, "Incorrect index name '%s'", "PRIMARY")
 	case i < 0:
-		return errorf(1176, "Key '%s' doesn't exist in table '%s'", from, t.Name)
+		return errorf(errno.NoSuchKey, "Key '%s' doesn't exist in table '%s'", from, t.Name)
 	case hasKey(t, to) && !strings.EqualFold(from, to):
-		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", to)
+		return errorf(errno.DuplicateKeyName, "Duplicate key name '%s'", to)
 	}
 	t.Unique[i].Name = to
 	return nil

@@ -70,12 +70,9 @@ func (l *lateral) join() (*rel, error) {
 	pass, items := l.env.b.same(l.env.rel.out), l.env.b.same(l.rel.out)
 	l.strip(items)
 	var err error
-	switch r := l.rel; {
-	case r.op == opAgg && r.scalar:
+	if l.rel.op == opAgg && l.rel.scalar && len(l.on) == 0 {
 		err = l.aggregate(items)
-	case (r.op == opSort || r.op == opLimit) && r.limit >= 0:
-		err = l.first(items)
-	default:
+	} else {
 		err = l.rows(items)
 	}
 	if err != nil {
@@ -103,9 +100,6 @@ func (l *lateral) strip(items []item) {
 
 // aggregate joins a query of aggregates without groups: it yields one row for each row of the left side.
 func (l *lateral) aggregate(items []item) error {
-	if len(l.on) > 0 {
-		return refuse("a condition of LEFT JOIN LATERAL over aggregates without GROUP BY")
-	}
 	read, err := l.env.attachAgg(l.rel.kids[0], l.rel.aggs)
 	if err != nil {
 		return err
@@ -116,50 +110,10 @@ func (l *lateral) aggregate(items []item) error {
 	return nil
 }
 
-// first joins a query with a LIMIT. Where its correlation is not by equalities, or decides on the order, the rows that belong to each row
-// of the left side are numbered behind the join: that takes time and memory for all pairs.
-func (l *lateral) first(items []item) error {
-	limited := l.rel
-	if !correlatedOrder(limited) {
-		err := l.rows(items)
-		if !refused(err) {
-			return err
-		}
-	}
-	if l.left && (len(l.on) > 0 || limited.limit == 0 || limited.offset > 0) {
-		return refuse("LEFT JOIN LATERAL with a condition or OFFSET over a query whose correlation is not an equality")
-	}
-	b, keys := l.env.b, slices.Clone(limited.keys)
-	l.rel = limited.kids[0]
-	for ; l.rel.op == opProject; l.rel = l.rel.kids[0] {
-		below := itemsOf(l.rel)
-		for i := range keys {
-			keys[i].Expr = substitute(keys[i].Expr, below)
-		}
-		for i := range items {
-			items[i].expr = substitute(items[i].expr, below)
-		}
-	}
-	l.env.rel = b.numbered(l.env.rel)
-	row := b.col(l.env.rel.windows[0].id)
-	if err := l.rows(items); err != nil {
-		return err
-	}
-	var err error
-	l.env.rel, err = b.firstOf(l.env.rel, []*expr.Node{row}, keys, limited)
-	return err
-}
-
-// correlatedOrder reports whether the order of a query with a LIMIT depends on the rows that it is joined to.
-func correlatedOrder(limited *rel) bool {
-	made := newSet(limited.kids[0].out...)
-	return slices.ContainsFunc(limited.keys, func(k expr.SortKey) bool { return !made.covers(k.Expr) })
-}
-
 // rows joins any other query.
 func (l *lateral) rows(items []item) error {
 	b := l.env.b
-	r, on, err := b.pull(l.rel, false)
+	r, on, err := l.env.pull(l.rel, false)
 	if err != nil {
 		return err
 	}

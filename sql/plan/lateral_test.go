@@ -54,8 +54,7 @@ func TestLateral(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d queries were refused", refusals, asked)
-	if refusals*4 > asked {
+	if refusals > 0 {
 		t.Errorf("%d of %d queries were refused", refusals, asked)
 	}
 }

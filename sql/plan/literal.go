@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -74,7 +75,7 @@ func (b *binder) param(n ast.ParamMarkerExpr) (*expr.Node, error) {
 		return expr.Null(), nil
 	}
 	if !ok || p.Order >= len(b.ctx.Params) {
-		return nil, errorf(CodeWrongArguments, "Incorrect arguments to EXECUTE")
+		return nil, errorf(errno.WrongArguments, "Incorrect arguments to EXECUTE")
 	}
 	v := b.ctx.Params[p.Order]
 	return expr.Const(v.Value, v.Type), nil
@@ -107,7 +108,7 @@ func (e *env) typedLiteral(kind types.Kind, arg ast.ExprNode) (*expr.Node, error
 	}
 	v, err := sqltypes.Convert(x.Value, x.Type, to, true, e.b.ctx.location())
 	if err != nil || v.I == sqltypes.ZeroOf(kind) && kind != types.KindTime && !e.b.ctx.zeroDates() {
-		return nil, errorf(CodeWrongDate, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
+		return nil, errorf(errno.WrongLiteral, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
 	}
 	return expr.Const(v, to), nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/vec"
@@ -102,5 +103,5 @@ func loadCharset(name *string) (latin1 bool, err error) {
 	case "latin1":
 		return true, nil
 	}
-	return false, errorf(CodeUnknownCharset, "Unknown character set: '%s'", *name)
+	return false, errorf(errno.UnknownCharset, "Unknown character set: '%s'", *name)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -28,11 +29,11 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) ([]*ModifyPlan, error) {
 	}
 	var out []*ModifyPlan
 	for _, name := range names {
-		p, err := deleteOfJoin(ctx, &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}, name)
+		m, err := deleteOfJoin(ctx, &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}, name)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+		out = append(out, m.plan)
 	}
 	return out, nil
 }
@@ -255,5 +256,5 @@ func unresolved(of []*ast.TableName) error {
 	if len(of) == 0 {
 		return nil
 	}
-	return errorf(CodeUnresolvedTableLock, "Unresolved table name `%s` in locking clause.", of[0].Name.O)
+	return errorf(errno.UnresolvedTableLock, "Unresolved table name `%s` in locking clause.", of[0].Name.O)
 }

@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -67,7 +68,7 @@ func (e *env) search(n *ast.MatchAgainst) (search, error) {
 		return s, err
 	}
 	if !slices.ContainsFunc(t.Unique, func(k catalog.UniqueKey) bool { return k.FullText && sameColumns(k.Columns, ids) }) {
-		return s, errorf(1191, "Can't find FULLTEXT index matching the column list")
+		return s, errorf(errno.NoFulltextKey, "Can't find FULLTEXT index matching the column list")
 	}
 	query, err := e.bind(n.Against)
 	if err != nil {
@@ -77,7 +78,7 @@ func (e *env) search(n *ast.MatchAgainst) (search, error) {
 		return s, err
 	}
 	if query.Kind != expr.NodeConst {
-		return s, errorf(1210, "Incorrect arguments to AGAINST")
+		return s, errorf(errno.WrongArguments, "Incorrect arguments to AGAINST")
 	}
 	s.query, s.nothing = query, query.Value.Null
 	by := s.texts[0].Type.Collation
@@ -102,14 +103,14 @@ func (e *env) matched(n *ast.MatchAgainst, s *search) ([]types.ColumnID, *catalo
 			return nil, nil, err
 		}
 		if c.Kind != expr.NodeColumn || e.b.cols[c.Col].table == nil {
-			return nil, nil, errorf(1210, "Incorrect arguments to MATCH")
+			return nil, nil, errorf(errno.WrongArguments, "Incorrect arguments to MATCH")
 		}
 		col := e.b.cols[c.Col]
 		if i == 0 {
 			first, s.table = c.Col-col.pos, col // columns of one scan are numbered together
 		}
 		if c.Col-col.pos != first {
-			return nil, nil, errorf(1210, "Incorrect arguments to MATCH")
+			return nil, nil, errorf(errno.WrongArguments, "Incorrect arguments to MATCH")
 		}
 		def := &col.table.Schema.Columns[col.pos]
 		ids, s.names, s.texts = append(ids, def.ID), append(s.names, def.Name), append(s.texts, c)

@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -301,7 +302,7 @@ func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
 	case ast.TypeBit:
 		col.Bits = int32(max(ft.GetFlen(), 1))
 		if col.Bits > 64 {
-			return true, errorf(1439, "Display width out of range for column '%s' (max = 64)", col.Name)
+			return true, errorf(errno.DisplayWidthTooBig, "Display width out of range for column '%s' (max = 64)", col.Name)
 		}
 		col.Type = types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
 		col.Shown = "bit(" + itoa(int(col.Bits)) + ")"
@@ -318,16 +319,16 @@ func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
 	for _, m := range ft.GetElems() {
 		m = strings.TrimRight(m, " ")
 		if sqltypes.EnumIndex(col.Elems, []byte(m)) > 0 {
-			return true, errorf(1291, "Column '%s' has duplicated value '%s' in %s", col.Name, m, strings.ToUpper(word))
+			return true, errorf(errno.DuplicateMember, "Column '%s' has duplicated value '%s' in %s", col.Name, m, strings.ToUpper(word))
 		}
 		if word == "set" && strings.Contains(m, ",") {
-			return true, errorf(1367, "Illegal set '%s' value found during parsing", m)
+			return true, errorf(errno.IllegalValue, "Illegal set '%s' value found during parsing", m)
 		}
 		col.Elems = append(col.Elems, m)
 		quoted = append(quoted, "'"+strings.ReplaceAll(m, "'", "''")+"'")
 	}
 	if len(col.Elems) > most {
-		return true, errorf(3505, "Too many members for column '%s' (max = %d)", col.Name, most)
+		return true, errorf(errno.TooManyMembers, "Too many members for column '%s' (max = %d)", col.Name, most)
 	}
 	col.Type = types.ColumnType{Kind: kind, Unsigned: true}
 	col.Shown = word + "(" + strings.Join(quoted, ",") + ")"

@@ -5,6 +5,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -34,6 +35,15 @@ type ModifyPlan struct {
 
 // Update plans a single-table UPDATE.
 func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
+	m, err := updateOne(ctx, stmt)
+	if err != nil {
+		return nil, err
+	}
+	return m.plan, nil
+}
+
+// updateOne is Update, and tells what has planned it.
+func updateOne(ctx *Context, stmt *ast.UpdateStmt) (*modifier, error) {
 	m, err := newModifier(ctx, stmt.TableRefs, stmt.With, "UPDATE")
 	if err != nil {
 		return nil, err
@@ -51,11 +61,20 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 	if err := m.assign(stmt.List); err != nil {
 		return nil, err
 	}
-	return m.finish(stmt.Order, stmt.Limit)
+	return m, m.finish(stmt.Order, stmt.Limit)
 }
 
 // Delete plans a single-table DELETE.
 func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
+	m, err := deleteOne(ctx, stmt)
+	if err != nil {
+		return nil, err
+	}
+	return m.plan, nil
+}
+
+// deleteOne is Delete, and tells what has planned it.
+func deleteOne(ctx *Context, stmt *ast.DeleteStmt) (*modifier, error) {
 	m, err := newModifier(ctx, stmt.TableRefs, stmt.With, "DELETE")
 	if err != nil {
 		return nil, err
@@ -69,7 +88,7 @@ func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
 			return nil, err
 		}
 	}
-	return m.finish(stmt.Order, stmt.Limit)
+	return m, m.finish(stmt.Order, stmt.Limit)
 }
 
 // filterInto filters and hands the resulting rel to another environment of the level.
@@ -125,7 +144,7 @@ func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, 
 
 // notUpdatable is the error of a write to what shows no rows of one table.
 func notUpdatable(name, verb string) error {
-	return errorf(CodeNotUpdatable, "The target table %s of the %s is not updatable: it does not show the rows of one table, write to those that it reads", name, verb)
+	return errorf(errno.NotUpdatable, "The target table %s of the %s is not updatable: it does not show the rows of one table, write to those that it reads", name, verb)
 }
 
 // write makes a scan the one whose rows are written: the tablet id becomes a further column of it.
@@ -155,7 +174,7 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 			return err
 		}
 		if !slices.Contains(m.ids, target.Col) {
-			return errorf(CodeColumnNotUpdatable, "Column '%s' is not updatable", a.Column.Name.O)
+			return errorf(errno.ColumnNotUpdatable, "Column '%s' is not updatable", a.Column.Name.O)
 		}
 		pos := m.b.cols[target.Col].pos
 		col := &m.plan.Table.Schema.Columns[pos]
@@ -219,21 +238,21 @@ func (m *modifier) moves(pos int) {
 }
 
 // finish orders, limits and lowers.
-func (m *modifier) finish(order *ast.OrderByClause, limit *ast.Limit) (*ModifyPlan, error) {
+func (m *modifier) finish(order *ast.OrderByClause, limit *ast.Limit) error {
 	e := m.env.in("order clause")
 	var keys []expr.SortKey
 	if order != nil {
 		for _, it := range order.Items {
 			k, err := e.bind(it.Expr)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			keys = append(keys, expr.SortKey{Expr: k, Desc: it.Desc})
 		}
 	}
 	r, err := m.b.sortLimit(e.rel, keys, limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var items []item
 	for _, id := range m.ids {
@@ -245,5 +264,5 @@ func (m *modifier) finish(order *ast.OrderByClause, limit *ast.Limit) (*ModifyPl
 		q.fields = append(q.fields, field{m.b.cols[it.id].name, it.id})
 	}
 	m.plan.Source, err = m.b.finish(q)
-	return m.plan, err
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	sqltypes "stele/sql/types"
@@ -31,7 +32,7 @@ func (b *binder) noDate(n *expr.Node) bool {
 func (b *binder) mustBeDate(args []*expr.Node) error {
 	for i, a := range args {
 		if n := args[1-i]; isDated(a.Type) && b.noDate(n) {
-			return errorf(CodeWrongDate, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(types.ColumnType{Kind: a.Type.Kind})), n.Value.B)
+			return errorf(errno.WrongLiteral, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(types.ColumnType{Kind: a.Type.Kind})), n.Value.B)
 		}
 	}
 	return nil
@@ -44,7 +45,7 @@ func (b *binder) datesAmong(values []*expr.Node) ([]*expr.Node, error) {
 		switch {
 		case !b.noDate(n):
 		case b.strictWrite:
-			return nil, errorf(CodeTruncatedWrong, "Incorrect datetime value: '%s'", n.Value.B)
+			return nil, errorf(errno.TruncatedWrongValue, "Incorrect datetime value: '%s'", n.Value.B)
 		default:
 			out[i] = zeroDate(types.ColumnType{Kind: types.KindDateTime})
 		}

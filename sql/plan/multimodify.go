@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -12,12 +13,28 @@ import (
 // Updates plans an UPDATE of one table or, over a join, of several: one plan a table whose columns are assigned. All of them
 // have to be read before any is written.
 func Updates(ctx *Context, stmt *ast.UpdateStmt) ([]*ModifyPlan, error) {
+	return plansOf(updates(ctx, stmt))
+}
+
+// plansOf returns the plans that modifiers have made.
+func plansOf(made []*modifier, err error) ([]*ModifyPlan, error) {
+	if err != nil {
+		return nil, err
+	}
+	plans := make([]*ModifyPlan, len(made))
+	for i, m := range made {
+		plans[i] = m.plan
+	}
+	return plans, nil
+}
+
+func updates(ctx *Context, stmt *ast.UpdateStmt) ([]*modifier, error) {
 	if _, err := onlyTable(stmt.TableRefs); err == nil {
-		p, err := Update(ctx, stmt)
-		return []*ModifyPlan{p}, err
+		m, err := updateOne(ctx, stmt)
+		return []*modifier{m}, err
 	}
 	if stmt.Order != nil || stmt.Limit != nil {
-		return nil, errorf(1221, "Incorrect usage of UPDATE and %s", map[bool]string{true: "ORDER BY", false: "LIMIT"}[stmt.Order != nil])
+		return nil, errorf(errno.WrongUsage, "Incorrect usage of UPDATE and %s", map[bool]string{true: "ORDER BY", false: "LIMIT"}[stmt.Order != nil])
 	}
 	first, err := newJoined(ctx, stmt.TableRefs, stmt.With)
 	if err != nil {
@@ -36,7 +53,7 @@ func Updates(ctx *Context, stmt *ast.UpdateStmt) ([]*ModifyPlan, error) {
 		}
 		lists[key] = append(lists[key], a)
 	}
-	var out []*ModifyPlan
+	var out []*modifier
 	for _, c := range targets {
 		m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, c)
 		if err != nil {
@@ -52,34 +69,37 @@ func Updates(ctx *Context, stmt *ast.UpdateStmt) ([]*ModifyPlan, error) {
 		if err := m.assign(lists[c.db+"\x00"+c.table]); err != nil {
 			return nil, err
 		}
-		p, err := m.finishJoin()
-		if err != nil {
+		if err := m.finishJoin(); err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+		out = append(out, m)
 	}
 	return out, differentTables(out)
 }
 
 // Deletes plans a DELETE from one table or, over a join, from several.
 func Deletes(ctx *Context, stmt *ast.DeleteStmt) ([]*ModifyPlan, error) {
+	return plansOf(deletes(ctx, stmt))
+}
+
+func deletes(ctx *Context, stmt *ast.DeleteStmt) ([]*modifier, error) {
 	if !stmt.IsMultiTable {
-		p, err := Delete(ctx, stmt)
-		return []*ModifyPlan{p}, err
+		m, err := deleteOne(ctx, stmt)
+		return []*modifier{m}, err
 	}
-	var out []*ModifyPlan
+	var out []*modifier
 	for _, name := range stmt.Tables.Tables {
-		p, err := deleteOfJoin(ctx, stmt, name)
+		m, err := deleteOfJoin(ctx, stmt, name)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+		out = append(out, m)
 	}
 	return out, nil
 }
 
 // deleteOfJoin plans the part of a DELETE over a join that one of its tables has.
-func deleteOfJoin(ctx *Context, stmt *ast.DeleteStmt, name *ast.TableName) (*ModifyPlan, error) {
+func deleteOfJoin(ctx *Context, stmt *ast.DeleteStmt, name *ast.TableName) (*modifier, error) {
 	m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, scopeColumn{db: name.Schema.O, table: name.Name.O})
 	if err != nil {
 		return nil, err
@@ -90,14 +110,14 @@ func deleteOfJoin(ctx *Context, stmt *ast.DeleteStmt, name *ast.TableName) (*Mod
 			return nil, err
 		}
 	}
-	return m.finishJoin()
+	return m, m.finishJoin()
 }
 
 // differentTables refuses an UPDATE that writes to one table twice: each part would undo the other's.
-func differentTables(plans []*ModifyPlan) error {
-	for i, p := range plans {
-		for _, q := range plans[:i] {
-			if p.Table.ID == q.Table.ID {
+func differentTables(made []*modifier) error {
+	for i, m := range made {
+		for _, other := range made[:i] {
+			if m.plan.Table.ID == other.plan.Table.ID {
 				return refuse("a write to one table under two names")
 			}
 		}
@@ -130,7 +150,7 @@ func (e *env) scopeOf(name *ast.ColumnName) (scopeColumn, error) {
 			return c, nil
 		}
 	}
-	return scopeColumn{}, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", name.String(), e.clause)
+	return scopeColumn{}, errorf(errno.UnknownColumn, "Unknown column '%s' in '%s'", name.String(), e.clause)
 }
 
 // joinModifier binds a join with one of its tables as the one to be written.
@@ -152,20 +172,20 @@ func joinModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause,
 	if found {
 		return nil, notUpdatable(target.table, "statement")
 	}
-	return nil, errorf(CodeBadTableInDelete, "Unknown table '%s' in MULTI DELETE", target.table)
+	return nil, errorf(errno.UnknownTableInDelete, "Unknown table '%s' in MULTI DELETE", target.table)
 }
 
 // finishJoin keeps the rows that are there (an outer join may have none of the target), each once, whatever number of rows
 // it was joined with, and lowers.
-func (m *modifier) finishJoin() (*ModifyPlan, error) {
+func (m *modifier) finishJoin() error {
 	tablet := m.ids[len(m.ids)-1]
 	none, err := m.b.call("isnull", m.b.col(m.ids[m.plan.Table.Schema.KeyIndexes()[0]]))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	there, err := m.b.not(none)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r := filter(m.env.rel, there)
 	groups := []item{{tablet, m.b.col(tablet)}}
@@ -200,5 +220,5 @@ func (m *modifier) finishJoin() (*ModifyPlan, error) {
 		q.fields = append(q.fields, field{m.b.cols[it.id].name, it.id})
 	}
 	m.plan.Source, err = m.b.finish(q)
-	return m.plan, err
+	return err
 }

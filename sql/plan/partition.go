@@ -9,6 +9,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
@@ -50,7 +51,7 @@ func (c *creator) rangeBy(names []string) error {
 		col := &c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)]
 		t := col.Type
 		if col.Special() || !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
-			return errorf(CodePartitionFields, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
+			return errorf(errno.PartitionColumnNotAllowed, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
 		}
 	}
 	c.table.Partition = &catalog.RangePartition{Columns: ids}
@@ -80,7 +81,7 @@ func (c *creator) mysqlPartition(p *ast.PartitionOptions) error {
 	for _, d := range p.Definitions {
 		less, ok := d.Clause.(*ast.PartitionDefinitionClauseLessThan)
 		if !ok {
-			return errorf(CodePartitionNotRange, "VALUES LESS THAN value must be given for each partition")
+			return errorf(errno.RangeNotIncreasing, "VALUES LESS THAN value must be given for each partition")
 		}
 		def := syntax.PartitionDef{Name: d.Name.O}
 		for _, n := range less.Exprs {
@@ -163,7 +164,7 @@ func (r *ranger) define(d *syntax.PartitionDef) error {
 		if last := r.highest(); last != nil {
 			p.Lower, p.LowerText = last.Upper, last.UpperText
 			if last.Upper == nil || p.Upper != nil && bytes.Compare(p.Upper, p.Lower) <= 0 {
-				return errorf(CodePartitionNotRange, "VALUES LESS THAN value must be strictly increasing for each partition")
+				return errorf(errno.RangeNotIncreasing, "VALUES LESS THAN value must be strictly increasing for each partition")
 			}
 		}
 	}
@@ -179,7 +180,7 @@ func partitionProperties(p *catalog.Partition, props []syntax.Prop) (err error) 
 		switch strings.ToLower(prop.Key) {
 		case "replication_num":
 			if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
-				return errorf(CodeWrongArguments, "replication_num must be a positive number, got '%s'", prop.Value)
+				return errorf(errno.WrongArguments, "replication_num must be a positive number, got '%s'", prop.Value)
 			}
 		case "storage_medium":
 			if p.Medium, err = storageMedium(prop.Value); err != nil {
@@ -197,7 +198,7 @@ func storageMedium(value string) (types.Medium, error) {
 			return m, nil
 		}
 	}
-	return 0, errorf(CodeWrongArguments, "Invalid storage medium: %s", value)
+	return 0, errorf(errno.WrongArguments, "Invalid storage medium: %s", value)
 }
 
 // highest is the partition with the greatest upper bound.
@@ -215,10 +216,10 @@ func (r *ranger) highest() *catalog.Partition {
 // add appends a partition under a new name.
 func (r *ranger) add(p catalog.Partition) error {
 	if slices.ContainsFunc(r.parts, func(o catalog.Partition) bool { return strings.EqualFold(o.Name, p.Name) }) {
-		return errorf(CodeSamePartitionName, "Duplicate partition name %s", p.Name)
+		return errorf(errno.SamePartitionName, "Duplicate partition name %s", p.Name)
 	}
 	if len(r.parts) >= maxPartitions {
-		return errorf(CodeTooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
+		return errorf(errno.TooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
 	}
 	r.parts = append(r.parts, p)
 	return nil
@@ -228,7 +229,7 @@ func (r *ranger) add(p catalog.Partition) error {
 // follows the prefix.
 func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 	if len(bounds) != len(r.cols) {
-		return nil, nil, errorf(1653, "Inconsistency in usage of column lists for partitioning")
+		return nil, nil, errorf(errno.PartitionColumnList, "Inconsistency in usage of column lists for partitioning")
 	}
 	var key []byte
 	var text []string
@@ -246,7 +247,7 @@ func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 		t.NotNull = false
 		v, err := sqltypes.Convert(expr.Value{B: []byte(bd.Value)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.location())
 		if err != nil {
-			return nil, nil, errorf(1654, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
+			return nil, nil, errorf(errno.PartitionColumnType, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
 		}
 		key = vec.AppendValueKey(key, v, t)
 		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.location())))
@@ -259,14 +260,14 @@ func (r *ranger) check() error {
 	for i := range r.parts {
 		p := &r.parts[i]
 		if p.Upper != nil && bytes.Compare(p.Lower, p.Upper) >= 0 {
-			return errorf(CodePartitionNotRange, "Partition '%s' is empty: its lower bound is not below its upper bound", p.Name)
+			return errorf(errno.RangeNotIncreasing, "Partition '%s' is empty: its lower bound is not below its upper bound", p.Name)
 		}
 		if i > 0 && (r.parts[i-1].Upper == nil || bytes.Compare(p.Lower, r.parts[i-1].Upper) < 0) {
-			return errorf(CodePartitionNotRange, "Range of partition '%s' intersects that of '%s'", p.Name, r.parts[i-1].Name)
+			return errorf(errno.RangeNotIncreasing, "Range of partition '%s' intersects that of '%s'", p.Name, r.parts[i-1].Name)
 		}
 	}
 	if len(r.parts) == 0 && r.table.Partition == nil {
-		return errorf(1492, "For RANGE partitions each partition must be defined")
+		return errorf(errno.PartitionsMissing, "For RANGE partitions each partition must be defined")
 	}
 	return nil
 }
@@ -277,7 +278,7 @@ func (r *ranger) batch(d *syntax.RangeBatch) error {
 		return refuse("START ... END ... EVERY over several columns")
 	}
 	if d.Every < 1 {
-		return errorf(CodeWrongArguments, "EVERY must be positive, got %d", d.Every)
+		return errorf(errno.WrongArguments, "EVERY must be positive, got %d", d.Every)
 	}
 	t := r.cols[0].Type
 	if t.IsInteger() && d.Unit == "" {
@@ -286,7 +287,7 @@ func (r *ranger) batch(d *syntax.RangeBatch) error {
 	if (t.Kind == types.KindDate || t.Kind == types.KindDateTime) && d.Unit != "" {
 		return r.timeBatch(d)
 	}
-	return errorf(CodeWrongArguments, "EVERY does not fit the type of column '%s'", r.cols[0].Name)
+	return errorf(errno.WrongArguments, "EVERY does not fit the type of column '%s'", r.cols[0].Name)
 }
 
 // intBatch makes partitions p<lower> of equal width.
@@ -294,10 +295,10 @@ func (r *ranger) intBatch(d *syntax.RangeBatch) error {
 	lo, err1 := strconv.ParseInt(d.Start.Value, 10, 64)
 	hi, err2 := strconv.ParseInt(d.End.Value, 10, 64)
 	if err1 != nil || err2 != nil || lo >= hi {
-		return errorf(CodeWrongArguments, "START and END must be numbers, START below END")
+		return errorf(errno.WrongArguments, "START and END must be numbers, START below END")
 	}
 	if (hi-lo)/d.Every >= maxPartitions || hi-lo < 0 {
-		return errorf(CodeTooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
+		return errorf(errno.TooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
 	}
 	for ; lo < hi; lo += d.Every {
 		name := "p" + strings.ReplaceAll(strconv.FormatInt(lo, 10), "-", "_")
@@ -319,19 +320,19 @@ func (r *ranger) timeBatch(d *syntax.RangeBatch) error {
 	lo, ok1 := sqltypes.ParseDateTime([]byte(d.Start.Value), nil)
 	hi, ok2 := sqltypes.ParseDateTime([]byte(d.End.Value), nil)
 	if !ok1 || !ok2 || lo.Micros >= hi.Micros {
-		return errorf(CodeWrongArguments, "START and END must be dates, START before END")
+		return errorf(errno.WrongArguments, "START and END must be dates, START before END")
 	}
 	unit := strings.ToLower(d.Unit)
 	step, ok := sqltypes.IntervalOf(unit, d.Every, 0)
 	if !ok || !sqltypes.IsSimpleUnit(unit) || step.Time && r.cols[0].Type.Kind == types.KindDate {
-		return errorf(1064, "unknown unit '%s' of EVERY", d.Unit)
+		return errorf(errno.Syntax, "unknown unit '%s' of EVERY", d.Unit)
 	}
 	whole := types.ColumnType{Kind: types.KindDateTime}
 	for at, n := lo.Micros, int64(1); at < hi.Micros; n++ {
 		far, _ := sqltypes.IntervalOf(unit, d.Every*n, 0)
 		next, ok := sqltypes.AddInterval(lo.Micros, far)
 		if !ok {
-			return errorf(CodeWrongArguments, "END is out of range")
+			return errorf(errno.WrongArguments, "END is out of range")
 		}
 		next = min(next, hi.Micros)
 		from := string(sqltypes.AppendText(nil, whole, expr.Value{I: at}, nil))
@@ -396,13 +397,13 @@ func (c *creator) property(key, value string) error {
 	case "replication_num":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > 255 {
-			return errorf(CodeWrongArguments, "replication_num must be a positive number, got '%s'", value)
+			return errorf(errno.WrongArguments, "replication_num must be a positive number, got '%s'", value)
 		}
 		c.table.Replicas = n
 	case "write_quorum":
 		q, ok := types.ParseWriteQuorum(value)
 		if !ok {
-			return errorf(CodeWrongArguments, "unknown write quorum: %s", value)
+			return errorf(errno.WrongArguments, "unknown write quorum: %s", value)
 		}
 		c.table.Quorum = q
 	case "storage_medium":
@@ -417,7 +418,7 @@ func (c *creator) property(key, value string) error {
 		"bucket_size", "mutable_bucket_num", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
 		c.note(fmt.Sprintf("property %q has no effect", key))
 	default:
-		return errorf(CodeUnknownProperty, "Unknown property '%s'", key)
+		return errorf(errno.UnknownProperty, "Unknown property '%s'", key)
 	}
 	return nil
 }

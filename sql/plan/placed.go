@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -17,7 +18,7 @@ func partitionsNamed(t *catalog.Table, names []ast.CIStr) ([]types.PartitionID, 
 	for _, name := range names {
 		i := slices.IndexFunc(t.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name.O) })
 		if i < 0 {
-			return nil, errorf(CodeUnknownPartition, "Unknown partition '%s' in table '%s'", name.O, t.Name)
+			return nil, errorf(errno.UnknownPartition, "Unknown partition '%s' in table '%s'", name.O, t.Name)
 		}
 		out = append(out, t.Parts[i].ID)
 	}
@@ -34,7 +35,7 @@ func (p *InsertPlan) within(names []ast.CIStr) (err error) {
 }
 
 func errNotPartitioned() error {
-	return errorf(CodeNotPartitioned, "PARTITION () clause on non partitioned table")
+	return errorf(errno.NotPartitioned, "PARTITION () clause on non partitioned table")
 }
 
 // Places reports whether Placed has anything to say.
@@ -51,7 +52,7 @@ func (p *InsertPlan) Placed(rows *vec.Batch, left *Warnings) (*vec.Batch, error)
 	for _, row := range rowsOf(rows) {
 		at, err := partitionFor(p.Table, rows, by, &key, row)
 		if err == nil && p.Partitions != nil && !slices.Contains(p.Partitions, p.Table.Parts[at].ID) {
-			err = errorf(codeNotInPartitions, "Found a row not matching the given partition set")
+			err = errorf(errno.RowNotInPartitions, "Found a row not matching the given partition set")
 		}
 		switch what, known := sqltypes.AsError(err); {
 		case err == nil:

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
 )
@@ -26,7 +27,7 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 	}
 	set, ok := c.query.(*ast.SetOprStmt)
 	if !ok {
-		return source{}, errorf(3573, "Recursive Common Table Expression '%s' should contain a UNION", c.name)
+		return source{}, errorf(errno.RecursiveNeedsUnion, "Recursive Common Table Expression '%s' should contain a UNION", c.name)
 	}
 	if set.OrderBy != nil || set.Limit != nil || set.With != nil {
 		return source{}, refuse("ORDER BY, LIMIT or WITH in a recursive common table expression")
@@ -66,7 +67,7 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 // workTable is what the step of a recursive CTE reads by its name: the columns of the seed.
 func (b *binder) workTable(c *cteScope, fields []field, all bool) (*recursion, error) {
 	if len(c.columns) > 0 && len(c.columns) != len(fields) {
-		return nil, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
+		return nil, errorf(errno.ViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
 	r := &recursion{work: b.newColumn(column{name: "rows of " + c.name})}
 	for i, f := range fields {
@@ -101,13 +102,13 @@ func members(c *cteScope, list []ast.Node) (seed, step []ast.Node, all bool, err
 		}
 		if !usesTable(n, strings.ToLower(c.name)) {
 			if len(step) > 0 {
-				return nil, nil, false, errorf(3574, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
+				return nil, nil, false, errorf(errno.RecursiveNeedsStart, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
 			}
 			seed = append(seed, n)
 			continue
 		}
 		if s, ok := n.(*ast.SelectStmt); ok && (s.GroupBy != nil || s.Distinct || s.OrderBy != nil || s.Limit != nil) {
-			return nil, nil, false, errorf(3575, "Recursive Common Table Expression '%s' can contain neither aggregation nor window functions in recursive query block", c.name)
+			return nil, nil, false, errorf(errno.RecursiveForbidden, "Recursive Common Table Expression '%s' can contain neither aggregation nor window functions in recursive query block", c.name)
 		}
 		if len(step) > 0 && all != (*op == ast.UnionAll) {
 			return nil, nil, false, refuse("UNION and UNION ALL mixed in a recursive common table expression")
@@ -116,7 +117,7 @@ func members(c *cteScope, list []ast.Node) (seed, step []ast.Node, all bool, err
 		step = append(step, n)
 	}
 	if len(seed) == 0 {
-		return nil, nil, false, errorf(3574, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
+		return nil, nil, false, errorf(errno.RecursiveNeedsStart, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
 	}
 	return seed, step, all, nil
 }
@@ -147,7 +148,7 @@ func (b *binder) unionAll(list []ast.Node, ctes *cteScope, want []types.ColumnTy
 // an error.
 func (b *binder) stepTypes(q queryOut, want []types.ColumnType, strict bool) (queryOut, error) {
 	if len(q.fields) != len(want) {
-		return q, errorf(CodeUnionColumns, "The used SELECT statements have a different number of columns")
+		return q, errorf(errno.UnionColumns, "The used SELECT statements have a different number of columns")
 	}
 	var items []item
 	out := queryOut{}

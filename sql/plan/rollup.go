@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -97,7 +98,7 @@ func (r *rollup) left(b *binder, i int) (*expr.Node, error) {
 // groupingCall binds GROUPING(): a bit an argument, set where the argument is left out of the row.
 func (e *env) groupingCall(args []ast.ExprNode) (*expr.Node, error) {
 	if e.rollup == nil {
-		return nil, errorf(CodeInvalidGroupFunc, "Invalid use of group function")
+		return nil, errorf(errno.InvalidGroupFunction, "Invalid use of group function")
 	}
 	var sum *expr.Node
 	for k, a := range args {
@@ -107,7 +108,7 @@ func (e *env) groupingCall(args []ast.ExprNode) (*expr.Node, error) {
 		}
 		i := slices.IndexFunc(e.rollup.groups, func(g item) bool { return n.Kind == expr.NodeColumn && n.Col == g.id })
 		if i < 0 {
-			return nil, errorf(3580, "Argument #%d of GROUPING function is not in GROUP BY", k)
+			return nil, errorf(errno.GroupingNotGrouped, "Argument #%d of GROUPING function is not in GROUP BY", k)
 		}
 		left, err := e.rollup.left(e.b, i)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -99,7 +100,7 @@ func partitionFor(t *catalog.Table, b *vec.Batch, by []int, key *[]byte, row int
 	*key = vec.AppendRowKey((*key)[:0], b, by, int(row))
 	at := partitionOf(t, *key)
 	if at < 0 {
-		return 0, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
+		return 0, errorf(errno.NoPartitionForValue, "Table has no partition for value %s", rowText(b, by, int(row)))
 	}
 	return at, nil
 }

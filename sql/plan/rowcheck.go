@@ -2,6 +2,7 @@ package plan
 
 import (
 	"stele/meta/catalog"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/vec"
@@ -47,7 +48,7 @@ func (b *binder) constraint(t *catalog.Table, c *catalog.Check, ids []int) (rowC
 	if err != nil {
 		return rowCheck{}, err
 	}
-	return rowCheck{conds: []*expr.Node{at(cond, ids)}, failed: errorf(CodeCheckViolated, "Check constraint '%s' is violated.", c.Name)}, nil
+	return rowCheck{conds: []*expr.Node{at(cond, ids)}, failed: errorf(errno.CheckViolated, "Check constraint '%s' is violated.", c.Name)}, nil
 }
 
 // tableColumns draws ids for the columns of a table.

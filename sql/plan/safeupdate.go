@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 )
 
@@ -12,7 +13,7 @@ func (m *modifier) checkSafe(where ast.ExprNode, limit *ast.Limit) error {
 	if !m.b.ctx.SafeUpdates || limit != nil || where != nil && m.comparesKey(where) {
 		return nil
 	}
-	return errorf(CodeSafeUpdate, "You are using safe update mode and you tried to update a table without a WHERE that uses a KEY column.")
+	return errorf(errno.SafeUpdate, "You are using safe update mode and you tried to update a table without a WHERE that uses a KEY column.")
 }
 
 // comparesKey reports whether a condition names a column of the primary key or of another key.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -208,10 +209,10 @@ func (s *selecter) expand() error {
 			n++
 		}
 		if n == 0 && f.WildCard.Table.O != "" {
-			return errorf(1051, "Unknown table '%s'", f.WildCard.Table.O)
+			return errorf(errno.BadTable, "Unknown table '%s'", f.WildCard.Table.O)
 		}
 		if n == 0 && s.stmt.From == nil {
-			return errorf(1096, "No tables used")
+			return errorf(errno.NoTablesUsed, "No tables used")
 		}
 	}
 	s.b.meaning.selected(s)
@@ -426,7 +427,7 @@ func (s *selecter) projectedAliases() []alias {
 func (s *selecter) orderKey(e *env, it *ast.ByItem) (int, error) {
 	if p, ok := it.Expr.(*ast.PositionExpr); ok {
 		if p.N < 1 || p.N > len(s.out) {
-			return 0, errorf(CodeUnknownColumn, "Unknown column '%d' in 'order clause'", p.N)
+			return 0, errorf(errno.UnknownColumn, "Unknown column '%d' in 'order clause'", p.N)
 		}
 		return s.out[p.N-1].id, nil
 	}
@@ -445,7 +446,7 @@ func (s *selecter) orderKey(e *env, it *ast.ByItem) (int, error) {
 	shown := s.shows(n)
 	n = substitute(n, s.projected)
 	if s.stmt.Distinct && s.b.fullGroupBy && !shown {
-		return 0, errorf(CodeOrderNotInSelect, "Expression #1 of ORDER BY clause is not in SELECT list, references column which is not in SELECT list; this is incompatible with DISTINCT")
+		return 0, errorf(errno.OrderNotInSelect, "Expression #1 of ORDER BY clause is not in SELECT list, references column which is not in SELECT list; this is incompatible with DISTINCT")
 	}
 	if err := e.checkGrouped(n, 1, "ORDER BY"); err != nil {
 		return 0, err
@@ -528,13 +529,13 @@ func (b *binder) limitValue(n ast.ExprNode) (int64, error) {
 		}
 	}
 	if v.Kind != expr.NodeConst || v.Value.Null || !v.Type.IsInteger() {
-		return 0, errorf(CodeWrongArguments, "Incorrect arguments to LIMIT")
+		return 0, errorf(errno.WrongArguments, "Incorrect arguments to LIMIT")
 	}
 	if v.Value.I < 0 {
 		if v.Type.Unsigned {
 			return 1<<63 - 1, nil
 		}
-		return 0, errorf(CodeWrongArguments, "Incorrect arguments to LIMIT")
+		return 0, errorf(errno.WrongArguments, "Incorrect arguments to LIMIT")
 	}
 	return v.Value.I, nil
 }

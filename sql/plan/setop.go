@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -72,7 +73,7 @@ func (b *binder) setMember(sel ast.Node, outer *env, ctes *cteScope) (out queryO
 // combine makes one set operation, with both sides converted to common types.
 func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 	if len(l.fields) != len(r.fields) {
-		return queryOut{}, errorf(CodeUnionColumns, "The used SELECT statements have a different number of columns")
+		return queryOut{}, errorf(errno.UnionColumns, "The used SELECT statements have a different number of columns")
 	}
 	bare := [2]queryOut{l, r}
 	l, err := b.formFields(l, func(i int, n *expr.Node) (*expr.Node, error) { return b.shownBeside(n, b.col(bare[1].fields[i].id)) })
@@ -197,7 +198,7 @@ func (b *binder) orderSet(q queryOut, order *ast.OrderByClause, limit *ast.Limit
 func (b *binder) setKey(e *env, q queryOut, it *ast.ByItem) (*expr.Node, error) {
 	if p, ok := it.Expr.(*ast.PositionExpr); ok {
 		if p.N < 1 || p.N > len(q.fields) {
-			return nil, errorf(CodeUnknownColumn, "Unknown column '%d' in 'order clause'", p.N)
+			return nil, errorf(errno.UnknownColumn, "Unknown column '%d' in 'order clause'", p.N)
 		}
 		return b.col(q.fields[p.N-1].id), nil
 	}
@@ -214,7 +215,7 @@ func (b *binder) valuesStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 			return queryOut{}, err
 		}
 		if len(rows) > 0 && len(list) != len(rows[0]) {
-			return queryOut{}, errorf(CodeColumnCount, "Column count doesn't match value count at row %d", len(rows)+1)
+			return queryOut{}, errorf(errno.ColumnCount, "Column count doesn't match value count at row %d", len(rows)+1)
 		}
 		rows = append(rows, list)
 	}

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -62,7 +63,7 @@ func (e *env) subquery(n ast.ExprNode, want int) (queryOut, error) {
 		return out, err
 	}
 	if want > 0 && len(out.fields) != want {
-		return out, errorf(CodeOperandColumns, "Operand should contain %d column(s)", want)
+		return out, errorf(errno.OperandColumns, "Operand should contain %d column(s)", want)
 	}
 	if out, err = e.b.valueFields(out); err != nil {
 		return out, err
@@ -96,7 +97,7 @@ func (e *env) existsJoin(sub ast.ExprNode, not bool) error {
 		}
 		return nil
 	}
-	r, on, err := e.b.pull(r, true)
+	r, on, err := e.pull(r, true)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (e *env) inJoin(l, sub ast.ExprNode, not bool) error {
 	if correlated && alwaysOneRow(out.rel) && len(left) == 1 {
 		return e.filterByScalar(left[0], out, not)
 	}
-	r, on, err := e.b.pull(out.rel, true)
+	r, on, err := e.pull(out.rel, true)
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (e *env) compareJoin(n *ast.CompareSubqueryExpr, not bool) error {
 		return err
 	}
 	right := e.b.col(out.fields[0].id)
-	r, on, err := e.b.pull(out.rel, true)
+	r, on, err := e.pull(out.rel, true)
 	if err != nil {
 		return err
 	}
@@ -342,7 +343,7 @@ func (e *env) scalarRow(r *rel, value *expr.Node) (*expr.Node, error) {
 	if r.op == opProject && !newSet(r.kids[0].out...).covers(substitute(value, itemsOf(r))) {
 		value, r, outside = substitute(value, itemsOf(r)), r.kids[0], true
 	}
-	r, on, err := e.b.pull(r, false)
+	r, on, err := e.pull(r, false)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	"stele/sql/physical"
 )
 
 // countOf makes COUNT(arg), or COUNT(*) without one.
@@ -44,10 +45,12 @@ func (e *env) inValue(n *ast.PatternInExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(left) != 1 {
-		return nil, refuse("IN of rows over a query outside AND-ed conditions")
+	var v *expr.Node
+	if len(left) == 1 {
+		v, err = e.membership(left[0], n.Sel)
+	} else {
+		v, err = e.rowMembership(left, n.Sel)
 	}
-	v, err := e.membership(left[0], n.Sel)
 	if err != nil || !n.Not {
 		return v, err
 	}
@@ -90,6 +93,66 @@ func (e *env) membership(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) 
 	return e.b.threeWay(match, constBool(true), left, substitute(e.b.col(all.id), sub), substitute(e.b.col(known.id), sub))
 }
 
+// rowMembership is the truth of a row IN (query): the members that are equal are counted, and those of which NULLs leave it open.
+func (e *env) rowMembership(left []*expr.Node, sel ast.ExprNode) (*expr.Node, error) {
+	out, err := e.subquery(sel, len(left))
+	if err != nil {
+		return nil, err
+	}
+	eqs := make([]*expr.Node, len(left))
+	for i, f := range out.fields {
+		if eqs[i], err = e.b.call("=", left[i], e.b.col(f.id)); err != nil {
+			return nil, err
+		}
+	}
+	eq := and(eqs...)
+	open, err := e.b.call("isnull", eq)
+	if err != nil {
+		return nil, err
+	}
+	aggs := make([]aggItem, 2)
+	for i, p := range []*expr.Node{eq, open} {
+		if p, err = e.b.call("case", p, constBool(true), constNull(boolType)); err != nil {
+			return nil, err
+		}
+		aggs[i] = e.b.countOf(p)
+	}
+	sub, err := e.attachAgg(out.rel, aggs)
+	if err != nil {
+		return nil, err
+	}
+	some := make([]*expr.Node, 2)
+	for i, a := range aggs {
+		if some[i], err = e.b.call("!=", substitute(e.b.col(a.id), sub), constInt(0)); err != nil {
+			return nil, err
+		}
+	}
+	return e.b.call("case", some[0], constBool(true), some[1], constNull(boolType), constBool(false))
+}
+
+// compareRowTo compares a row with the row that a query yields, which is all NULL when it yields none.
+func (e *env) compareRowTo(name string, row *ast.RowExpr, sub *ast.SubqueryExpr) (*expr.Node, error) {
+	left, err := e.values(row.Values)
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.subquery(sub, len(left))
+	if err != nil {
+		return nil, err
+	}
+	r, on, err := e.pull(out.rel, false)
+	if err != nil {
+		return nil, err
+	}
+	e.rel = join(physical.JoinScalar, e.rel, r, on...)
+	e.b.forgetNotNull(r)
+	right := make([]*expr.Node, len(left))
+	for i, f := range out.fields {
+		right[i] = e.b.col(f.id)
+	}
+	return e.b.compareLists(name, left, right)
+}
+
 // matchMark joins the distinct members of a query to the rows whose value is among them, and tells which those are.
 func (e *env) matchMark(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) {
 	out, err := e.subquery(sel, 1)
@@ -101,7 +164,7 @@ func (e *env) matchMark(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, on, err := e.b.pull(out.rel, true)
+	r, on, err := e.pull(out.rel, true)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 
 	"stele/sql/expr"
@@ -201,7 +202,8 @@ func (b *binder) firstOf(r *rel, by []*expr.Node, order []expr.SortKey, limited 
 	w := b.numbered(r)
 	w.partition, w.keys = by, order
 	number := b.col(w.windows[0].id)
-	hi, err := b.call("<=", number, constInt(limited.offset+limited.limit))
+	last := limited.limit + min(limited.offset, math.MaxInt64-limited.limit) // LIMIT 1, 18446744073709551615 asks for all
+	hi, err := b.call("<=", number, constInt(last))
 	if err != nil {
 		return nil, err
 	}

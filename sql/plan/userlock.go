@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
@@ -28,7 +29,7 @@ var userLockArgs = map[string]int{"get_lock": 2, "release_lock": 1, "release_all
 func (e *env) userLock(name string, nodes []ast.ExprNode) (*expr.Node, error) {
 	upper := strings.ToUpper(name)
 	if len(nodes) != userLockArgs[name] {
-		return nil, errorf(1582, "Incorrect parameter count in the call to native function '%s'", upper)
+		return nil, errorf(errno.WrongParameterCount, "Incorrect parameter count in the call to native function '%s'", upper)
 	}
 	var args []*expr.Node
 	for _, n := range nodes {
@@ -49,7 +50,7 @@ func (e *env) userLock(name string, nodes []ast.ExprNode) (*expr.Node, error) {
 	case len(args) == 0:
 		return constInt(int64(locks.ReleaseAll())), nil
 	case args[0].Value.Null:
-		return nil, errorf(3057, "Incorrect user-level lock name 'NULL'.")
+		return nil, errorf(errno.WrongLockName, "Incorrect user-level lock name 'NULL'.")
 	default:
 		return e.callLock(name, locks, args)
 	}
@@ -69,7 +70,7 @@ func (e *env) callLock(name string, locks UserLocks, args []*expr.Node) (*expr.N
 	case "get_lock":
 		seconds, err := sqltypes.Cast(args[1].Value, args[1].Type, types.ColumnType{Kind: types.KindDouble}, sqltypes.Env{Loc: loc})
 		if err != nil || seconds.Null {
-			return nil, errorf(CodeWrongArguments, "Incorrect arguments to get_lock.")
+			return nil, errorf(errno.WrongArguments, "Incorrect arguments to get_lock.")
 		}
 		got, err := locks.Get(lock, seconds.F)
 		return truth(got), err

@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -52,15 +53,15 @@ func (b *binder) view(v *catalog.View, db, name string) (source, error) {
 func (b *binder) viewQuery(use ViewUse) (queryOut, error) {
 	v := use.View
 	if v.ID == b.replaces && v.ID != 0 { // the view that is being made is not there yet
-		return queryOut{}, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", use.Database, v.Name)
+		return queryOut{}, errorf(errno.NoSuchTable, "Table '%s.%s' doesn't exist", use.Database, v.Name)
 	}
 	for _, open := range b.opened {
 		if open.View.ID == v.ID {
-			return queryOut{}, errorf(CodeViewRecursive, "`%s`.`%s` contains view recursion", use.Database, v.Name)
+			return queryOut{}, errorf(errno.ViewRecursive, "`%s`.`%s` contains view recursion", use.Database, v.Name)
 		}
 	}
 	if b.views++; b.views > maxViews {
-		return queryOut{}, errorf(codeTooManyTables, "Too many tables: a statement can use %d views, those within views counted", maxViews)
+		return queryOut{}, errorf(errno.TooManyTables, "Too many tables: a statement can use %d views, those within views counted", maxViews)
 	}
 	q, err := ast.ParseQuery(v.Query)
 	if err != nil {
@@ -80,7 +81,7 @@ func (b *binder) viewQuery(use ViewUse) (queryOut, error) {
 	b.ctx, b.fullGroupBy, b.opened = &inner, false, append(opened[:len(opened):len(opened)], use)
 	out, err := b.query(q, nil, nil)
 	if err == nil && len(out.fields) != len(v.Columns) {
-		err = errorf(CodeViewInvalid, "its query has %d columns", len(out.fields))
+		err = errorf(errno.ViewInvalid, "its query has %d columns", len(out.fields))
 	}
 	return out, err
 }
@@ -92,8 +93,8 @@ func (b *binder) viewError(err error, db, name string) error {
 		return err
 	}
 	switch e.Code {
-	case CodeUnknownTable, CodeUnknownDatabase, CodeUnknownColumn, CodeUnknownFunction, CodeAmbiguousColumn, CodeViewInvalid, codeTableDenied, codeDatabaseDenied:
-		return errorf(CodeViewInvalid, "View '%s.%s' references invalid table(s) or column(s) or function(s) or definer/invoker of view lack rights to use them",
+	case errno.NoSuchTable, errno.UnknownDatabase, errno.UnknownColumn, errno.UnknownFunction, errno.AmbiguousColumn, errno.ViewInvalid, errno.TableAccessDenied, errno.DatabaseAccessDenied:
+		return errorf(errno.ViewInvalid, "View '%s.%s' references invalid table(s) or column(s) or function(s) or definer/invoker of view lack rights to use them",
 			db, name)
 	}
 	return err
@@ -101,13 +102,6 @@ func (b *binder) viewError(err error, db, name string) error {
 
 // maxViews bounds how many views a statement uses: views of views of views, each used twice, double with every level.
 const maxViews = 500
-
-// The numbers of errors that have no name elsewhere; those of missing rights come from package account.
-const (
-	codeTooManyTables  = 1116
-	codeDatabaseDenied = 1044
-	codeTableDenied    = 1142
-)
 
 // withoutRenaming takes off projections that compute nothing: what they leave out is left out by the names of the source.
 func withoutRenaming(r *rel) *rel {

@@ -7,6 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 )
@@ -50,10 +51,10 @@ func checkViewQuery(q ast.Node) error {
 	inspect(q, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.VariableExpr, *ast.Param:
-			err = errorf(CodeViewVariable, "View's SELECT contains a variable or parameter")
+			err = errorf(errno.ViewVariable, "View's SELECT contains a variable or parameter")
 		case *ast.SelectStmt:
 			if n.SelectIntoOpt != nil {
-				err = errorf(CodeViewClause, "View's SELECT contains a 'INTO' clause")
+				err = errorf(errno.ViewClause, "View's SELECT contains a 'INTO' clause")
 			}
 			n.LockInfo = nil // rows are not locked by reading a view
 		}
@@ -65,7 +66,7 @@ func checkViewQuery(q ast.Node) error {
 // viewNames are the names of a view's columns: those that are declared, else those of the query.
 func viewNames(out queryOut, declared []ast.CIStr) ([]string, error) {
 	if len(declared) > 0 && len(declared) != len(out.fields) {
-		return nil, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
+		return nil, errorf(errno.ViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
 	seen := map[string]bool{}
 	names := make([]string, len(out.fields))
@@ -78,7 +79,7 @@ func viewNames(out queryOut, declared []ast.CIStr) ([]string, error) {
 		}
 		key := ast.NewCIStr(names[i]).L
 		if seen[key] {
-			return nil, errorf(CodeDuplicateColumn, "Duplicate column name '%s'", names[i])
+			return nil, errorf(errno.DuplicateColumn, "Duplicate column name '%s'", names[i])
 		}
 		seen[key] = true
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
+	"stele/sql/errno"
 	"stele/sql/expr"
 )
 
@@ -102,7 +103,7 @@ func (b *binder) noteChecks(r *rel, use ViewUse) {
 	for i, pos := range scan.columns {
 		layout[pos] = scan.out[i]
 	}
-	check := rowCheck{conds: atAll(conds, layout), failed: errorf(CodeViewCheck, "CHECK OPTION failed '%s.%s'", use.Database, use.View.Name)}
+	check := rowCheck{conds: atAll(conds, layout), failed: errorf(errno.ViewCheckFailed, "CHECK OPTION failed '%s.%s'", use.Database, use.View.Name)}
 	if sub {
 		check.sub = use.View.Name
 	}
@@ -142,12 +143,12 @@ func (t *target) named(name string) (int, error) {
 			return c.pos, c.writable()
 		}
 	}
-	return -1, errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", name)
+	return -1, errorf(errno.UnknownColumn, "Unknown column '%s' in 'field list'", name)
 }
 
 func (c targetColumn) writable() error {
 	if c.pos == computed {
-		return errorf(CodeColumnNotUpdatable, "Column '%s' is not updatable", c.name)
+		return errorf(errno.ColumnNotUpdatable, "Column '%s' is not updatable", c.name)
 	}
 	return nil
 }
@@ -171,7 +172,7 @@ func (b *binder) viewTarget(p *InsertPlan, v *catalog.View) error {
 	}
 	scan := onlyScan(s.rel)
 	if scan == nil {
-		return errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into: it does not show the rows of one table, write to those that it reads", v.Name)
+		return errorf(errno.NotInsertable, "The target table %s of the INSERT is not insertable-into: it does not show the rows of one table, write to those that it reads", v.Name)
 	}
 	p.Table, p.Database, p.Via = scan.table, scan.db, scan.via
 	p.target = target{name: v.Name, checks: scan.checks}

@@ -3,20 +3,15 @@ package plan
 import (
 	"slices"
 
+	"stele/sql/errno"
 	sqltypes "stele/sql/types"
 )
 
 // MaxWarnings is how many warnings of a statement are kept; the others are counted.
 const MaxWarnings = 64
 
-// Numbers of warnings of LOAD DATA.
-const (
-	codeFewFields  = 1261
-	codeManyFields = 1262
-)
-
 // What is wrong with a line of LOAD DATA; warning.text names the line.
-var fewFields, manyFields = &Error{Code: codeFewFields}, &Error{Code: codeManyFields}
+var fewFields, manyFields = &Error{Code: errno.TooFewFields}, &Error{Code: errno.TooManyFields}
 
 // Warnings are what a statement has done otherwise than its text says: values that were bent to fit their columns, rows that were
 // left out. The first of them are kept and all are counted.
@@ -79,10 +74,10 @@ func (w *Warnings) Kept() []*Error {
 
 func (w *warning) text() *Error {
 	switch w.what.Code {
-	case codeFewFields:
-		return errorf(codeFewFields, "Row %d doesn't contain data for all columns", w.row)
-	case codeManyFields:
-		return errorf(codeManyFields, "Row %d was truncated; it contained more data than there were input columns", w.row)
+	case errno.TooFewFields:
+		return errorf(errno.TooFewFields, "Row %d doesn't contain data for all columns", w.row)
+	case errno.TooManyFields:
+		return errorf(errno.TooManyFields, "Row %d was truncated; it contained more data than there were input columns", w.row)
 	}
 	if w.column == "" {
 		return w.what

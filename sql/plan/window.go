@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
@@ -136,7 +137,7 @@ func (s *selecter) windowSpec(spec *ast.WindowSpec, depth int) (ast.WindowSpec, 
 		}
 		return base, nil
 	}
-	return *spec, errorf(CodeUnknownWindow, "Window name '%s' is not defined.", name.O)
+	return *spec, errorf(errno.UnknownWindow, "Window name '%s' is not defined.", name.O)
 }
 
 // nameOfWindow is how messages call a window.
@@ -157,8 +158,10 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 	if err != nil {
 		return f, err
 	}
-	form := s.b.counted
+	form := func(n *expr.Node) (*expr.Node, error) { return n, nil } // aggregates take the numbers of members
 	switch f.Name {
+	case "min", "max":
+		form = s.b.counted
 	case "lag", "lead", "first_value", "last_value", "nth_value": // they are what the column is
 		form = s.b.shown
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -18,9 +19,9 @@ func (s *selecter) frame(e *env, f *physical.WindowFunc, spec *ast.WindowSpec, k
 	from, to := &spec.Frame.Extent.Start, &spec.Frame.Extent.End
 	switch {
 	case from.UnBounded && from.Type == ast.Following:
-		return errorf(CodeFrameStart, "Window '%s': frame start cannot be UNBOUNDED FOLLOWING.", spec.Name.O)
+		return errorf(errno.FrameStart, "Window '%s': frame start cannot be UNBOUNDED FOLLOWING.", spec.Name.O)
 	case to.UnBounded && to.Type == ast.Preceding:
-		return errorf(CodeFrameEnd, "Window '%s': frame end cannot be UNBOUNDED PRECEDING.", spec.Name.O)
+		return errorf(errno.FrameEnd, "Window '%s': frame end cannot be UNBOUNDED PRECEDING.", spec.Name.O)
 	}
 	switch spec.Frame.Type {
 	case ast.Rows:
@@ -72,7 +73,7 @@ type rangeBinder struct {
 
 func (r *rangeBinder) bind(keys []expr.SortKey, from, to *ast.FrameBound) (*physical.RangeFrame, error) {
 	if len(keys) != 1 || !keys[0].Expr.Type.IsNumeric() && !keys[0].Expr.Type.IsTemporal() {
-		return nil, errorf(CodeRangeOrder, "Window '%s' with RANGE N PRECEDING/FOLLOWING frame requires exactly one ORDER BY expression, of numeric or temporal type",
+		return nil, errorf(errno.RangeNeedsOrder, "Window '%s' with RANGE N PRECEDING/FOLLOWING frame requires exactly one ORDER BY expression, of numeric or temporal type",
 			r.window)
 	}
 	r.key, r.desc = keys[0].Expr, keys[0].Desc
@@ -119,10 +120,10 @@ func (r *rangeBinder) bound(n *ast.FrameBound) (*expr.Node, error) {
 	interval := n.Unit != ast.TimeUnitInvalid
 	switch {
 	case interval && !r.key.Type.IsTemporal():
-		return nil, errorf(CodeRangeOfNumbers, "Window '%s' with RANGE frame has ORDER BY expression of numeric type, INTERVAL bound value not allowed.",
+		return nil, errorf(errno.RangeOfNumbers, "Window '%s' with RANGE frame has ORDER BY expression of numeric type, INTERVAL bound value not allowed.",
 			r.window)
 	case !interval && r.key.Type.IsTemporal():
-		return nil, errorf(CodeRangeOfMoments, "Window '%s' with RANGE frame has ORDER BY expression of datetime type. Only INTERVAL bound value allowed.",
+		return nil, errorf(errno.RangeOfMoments, "Window '%s' with RANGE frame has ORDER BY expression of datetime type. Only INTERVAL bound value allowed.",
 			r.window)
 	}
 	by, err := r.offset(n.Expr)
@@ -141,7 +142,7 @@ func (r *rangeBinder) bound(n *ast.FrameBound) (*expr.Node, error) {
 
 // offset is a constant that is not negative.
 func (r *rangeBinder) offset(n ast.ExprNode) (*expr.Node, error) {
-	wrong := errorf(CodeFrameBound, "Window '%s': frame start or end is negative, NULL or of non-integral type", r.window)
+	wrong := errorf(errno.FrameBound, "Window '%s': frame start or end is negative, NULL or of non-integral type", r.window)
 	by, err := r.e.value(n)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type Finder struct {
 	last    []byte
 	sought  bool // the last key was sought: its values are in scratch
 	few     bool // few keys are looked up: what they are found by may be in the cache of blocks, or belong there
+	intsAt  int  // the vector that the scratch has the ints of, or -1
+	noInts  bool // some key column has NULLs
 	scratch *finderScratch
 }
 
@@ -27,7 +29,8 @@ type finderScratch struct {
 	keys  vec.Batch
 	order []int // 0, 1, 2, ...: the columns of keys
 	buf   []byte
-	want  []int64 // the values of a key of integers
+	want  []int64   // the values of a key of integers
+	ints  [][]int64 // the key columns of a vector, where all are integers; not to be changed
 }
 
 var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
@@ -40,7 +43,7 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 		finderPool.Put(s)
 		return nil, err
 	}
-	f := &Finder{g: g, keyCols: keyCols, first: s.first, vector: -1, scratch: s}
+	f := &Finder{g: g, keyCols: keyCols, first: s.first, vector: -1, intsAt: -1, scratch: s}
 	s.order = s.order[:0]
 	for i := range keyCols {
 		s.order = append(s.order, i)
@@ -54,11 +57,23 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 // Close gives the buffers of the Finder back; it is not used afterwards.
 func (f *Finder) Close() {
 	clear(f.first) // it points into the row group, which may be gone when the next Finder comes
+	clear(f.scratch.ints)
 	finderPool.Put(f.scratch)
 }
 
 // Positions appends to out the rows whose key is key.
 func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
+	if !f.noInts && f.wants(key) {
+		if found, ok, err := f.within(out, key, f.intsOf); ok || err != nil {
+			return found, err
+		}
+		f.noInts = true
+	}
+	return f.decoded(out, key)
+}
+
+// decoded is Positions by key vectors of any types.
+func (f *Finder) decoded(out []int, key []byte) ([]int, error) {
 	f.sought = false
 	at := lowerBound(len(f.first), func(i int) bool { return bytes.Compare(f.first[i], key) >= 0 })
 	for i := max(at-1, 0); i < len(f.first) && bytes.Compare(f.first[i], key) <= 0; i++ {
@@ -122,7 +137,7 @@ func (f *Finder) load(i int) error {
 	if f.vector == i {
 		return nil
 	}
-	f.vector, f.from, f.scratch.keys.N = -1, 0, f.g.VectorRows(i)
+	f.vector, f.intsAt, f.from, f.scratch.keys.N = -1, -1, 0, f.g.VectorRows(i)
 	for at, c := range f.keyCols {
 		if err := f.decode(f.scratch.keys.Cols[at], c, i); err != nil {
 			return err

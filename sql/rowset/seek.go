@@ -13,24 +13,52 @@ import (
 func (f *Finder) Seek(out []int, key []byte) ([]int, error) {
 	f.few = true
 	if !f.wants(key) {
-		return f.Positions(out, key)
+		return f.decoded(out, key)
 	}
+	if found, ok, err := f.within(out, key, f.rowsOf); ok || err != nil {
+		return found, err
+	}
+	return f.decoded(out, key)
+}
+
+// within appends to out the rows of a key of integers, which rowsOf finds in a vector; not ok when that cannot tell.
+func (f *Finder) within(out []int, key []byte, rowsOf func(i int) (lo, hi int, ok bool, err error)) (found []int, ok bool, err error) {
 	at := lowerBound(len(f.first), func(i int) bool { return bytes.Compare(f.first[i], key) >= 0 })
-	found := out
+	found = out
 	for i := max(at-1, 0); i < len(f.first) && bytes.Compare(f.first[i], key) <= 0; i++ {
-		lo, hi, ok, err := f.rowsOf(i)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return f.Positions(out, key)
+		lo, hi, ok, err := rowsOf(i)
+		if !ok || err != nil {
+			return nil, false, err
 		}
 		for row := lo; row < hi; row++ {
 			found = append(found, i*vec.MaxRows+row)
 		}
 	}
 	f.sought = true
-	return found, nil
+	return found, true, nil
+}
+
+// intsOf is rowsOf by whole vectors, which come from the cache of the row group or stay decoded: for who looks many keys up.
+func (f *Finder) intsOf(i int) (lo, hi int, ok bool, err error) {
+	s := f.scratch
+	if f.intsAt != i {
+		f.vector, f.intsAt = -1, -1 // the room of decoded keys is taken
+		s.ints = s.ints[:0]
+		for k, c := range f.keyCols {
+			ints, err := f.g.Ints(s.keys.Cols[k], c, i)
+			if ints == nil || err != nil {
+				return 0, 0, false, err
+			}
+			s.ints = append(s.ints, ints)
+		}
+		f.intsAt = i
+	}
+	hi = f.g.VectorRows(i)
+	for k, c := range f.keyCols {
+		ints := s.ints[k]
+		lo, hi = among(func(row int) int64 { return ints[row] }, lo, hi, s.want[k], f.g.ColumnType(c).Unsigned)
+	}
+	return lo, hi, true, nil
 }
 
 // wants reads the values of the key; false when they are no integers.

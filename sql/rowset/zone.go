@@ -15,18 +15,6 @@ type Zone struct{ Min, Max uint64 }
 // emptyZone is the zone of no value.
 var emptyZone = Zone{Min: math.MaxUint64, Max: 0}
 
-// CompareOp is the comparison of a prune predicate.
-type CompareOp uint8
-
-// Comparisons.
-const (
-	OpEQ CompareOp = iota
-	OpLT
-	OpLE
-	OpGT
-	OpGE
-)
-
 // Prefix returns the order-preserving 64-bit prefix of row of v, which is not NULL.
 func Prefix(v *vec.Vector, row int) uint64 {
 	const sign = uint64(1) << 63

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"stele/sql/errno"
 )
 
 // The errors of this package, by MySQL's numbers.
 const (
-	CodeSyntax       = 1064 // ER_PARSE_ERROR
-	CodeEmptyQuery   = 1065 // ER_EMPTY_QUERY
-	CodeNotSupported = 1235 // ER_NOT_SUPPORTED_YET
-	stateSyntax      = "42000"
+	stateSyntax = "42000"
 	// nearBytesMax is how much of the text MySQL quotes behind "near".
 	nearBytesMax = 80
 )
@@ -34,7 +33,7 @@ func (e *Error) Error() string { return e.Msg }
 // NewError makes MySQL's error 1064 for the token at offset, with what was expected there if the caller knows.
 func NewError(src string, offset int, expected ...string) *Error {
 	e := at(src, offset)
-	e.Code, e.Expected = CodeSyntax, expected
+	e.Code, e.Expected = errno.Syntax, expected
 	var b strings.Builder
 	fmt.Fprintf(&b, "You have an error in your SQL syntax; check the manual that corresponds to your Stele version "+
 		"for the right syntax to use near '%s' at line %d", near(src[e.Offset:]), e.Line)
@@ -49,14 +48,14 @@ func NewError(src string, offset int, expected ...string) *Error {
 // NotSupported makes MySQL's error 1235 for a construct that is understood but refused, named by what.
 func NotSupported(src string, offset int, what string) *Error {
 	e := at(src, offset)
-	e.Code = CodeNotSupported
+	e.Code = errno.NotSupported
 	e.Msg = fmt.Sprintf("This version of Stele doesn't yet support '%s' (line %d)", what, e.Line)
 	return e
 }
 
 // EmptyQuery is MySQL's error 1065, for a text without a statement.
 func EmptyQuery() *Error {
-	return &Error{Code: CodeEmptyQuery, State: stateSyntax, Msg: "Query was empty", Line: 1, Column: 1}
+	return &Error{Code: errno.EmptyQuery, State: stateSyntax, Msg: "Query was empty", Line: 1, Column: 1}
 }
 
 // At positions an error found elsewhere (a driver, the binder) in a text.

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	mt "stele/meta/types"
+	"stele/sql/errno"
 	"stele/sql/vec"
 )
 
@@ -45,7 +46,7 @@ func Cast(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error) {
 	case p == incorrect && to.IsTemporal(), p == outside && to.IsTemporal() && (to.Kind != mt.KindTime || from.IsNumeric()), p == badText && to.Kind != mt.KindJSON:
 		return vec.NullValue(), nil
 	case p == badText:
-		return vec.NullValue(), Errorf(3141, "22032", "Invalid JSON text in argument 1 to function cast_as_json")
+		return vec.NullValue(), Errorf(errno.InvalidJSONArgument, "Invalid JSON text in argument 1 to function cast_as_json")
 	}
 	return out, nil
 }
@@ -65,9 +66,9 @@ func CastStrict(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error)
 		text = text[:128]
 	}
 	if to.IsTemporal() && to.Kind != mt.KindTime && p != prefix {
-		return out, Errorf(1292, "22007", "Incorrect datetime value: '%s'", text)
+		return out, Errorf(errno.TruncatedWrongValue, "Incorrect datetime value: '%s'", text)
 	}
-	return out, Errorf(1292, "22007", "Truncated incorrect %s value: '%s'", castName(to), text)
+	return out, Errorf(errno.TruncatedWrongValue, "Truncated incorrect %s value: '%s'", castName(to), text)
 }
 
 // castName is how MySQL calls the target of a cast in an error.
@@ -133,7 +134,7 @@ func storeWarning(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Locat
 	case p == outside:
 		return errColumnRange()
 	case p == incorrect && (to.Kind == mt.KindFloat || to.Kind == mt.KindDouble):
-		return errIncorrect(1366, "double", string(AppendText(nil, from, v, tz)))
+		return errIncorrect(errno.WrongValue, "double", string(AppendText(nil, from, v, tz)))
 	}
 	return storeError(p, v, from, to, tz)
 }
@@ -144,23 +145,23 @@ func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Locatio
 	case p == tooLong:
 		return errTooLong()
 	case p == badText && to.Kind == mt.KindJSON:
-		return Errorf(3140, "22032", "Invalid JSON text: '%.64s' is not JSON", text)
+		return Errorf(errno.InvalidJSONText, "Invalid JSON text: '%.64s' is not JSON", text)
 	case p == badText:
-		return errIncorrect(1366, "string", quoteBytes(v.B))
+		return errIncorrect(errno.WrongValue, "string", quoteBytes(v.B))
 	case to.Kind == mt.KindTime && p != outside, to.IsTemporal() && to.Kind != mt.KindTime:
 		name := kindNames[to.Kind]
 		if to.Kind == mt.KindTimestamp {
 			name = "datetime"
 		}
-		return errIncorrect(1292, name, text)
+		return errIncorrect(errno.TruncatedWrongValue, name, text)
 	case p == outside:
 		return errColumnRange()
 	case p == prefix, to.Kind == mt.KindFloat || to.Kind == mt.KindDouble:
 		return errTruncated()
 	case to.Kind == mt.KindDecimal:
-		return errIncorrect(1366, "decimal", text)
+		return errIncorrect(errno.WrongValue, "decimal", text)
 	}
-	return errIncorrect(1366, "integer", text)
+	return errIncorrect(errno.WrongValue, "integer", text)
 }
 
 // wellFormed is the beginning of a text up to what is not UTF-8.

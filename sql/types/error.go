@@ -8,6 +8,8 @@ package types
 import (
 	"errors"
 	"fmt"
+
+	"stele/sql/errno"
 )
 
 // Error is an error with MySQL's number and SQLSTATE; the protocol server sends it as it is.
@@ -20,9 +22,9 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return e.Msg }
 
-// Errorf makes an Error.
-func Errorf(code uint16, state, format string, args ...any) *Error {
-	return &Error{Code: code, State: state, Msg: fmt.Sprintf(format, args...)}
+// Errorf makes an Error of a number that package errno declares, with its SQLSTATE.
+func Errorf(code uint16, format string, args ...any) *Error {
+	return &Error{Code: code, State: errno.State(code), Msg: fmt.Sprintf(format, args...)}
 }
 
 // AsError finds the Error in a chain.
@@ -40,9 +42,9 @@ func WithColumn(err error, column string, row int) error {
 	}
 	out := *e
 	switch e.Code {
-	case 1048:
+	case errno.BadNull:
 		out.Msg = fmt.Sprintf("Column '%s' cannot be null", column)
-	case 1264, 1406, 1265, 1292, 1366:
+	case errno.OutOfRange, errno.DataTooLong, errno.DataTruncated, errno.TruncatedWrongValue, errno.WrongValue:
 		out.Msg = fmt.Sprintf("%s for column '%s' at row %d", e.Msg, column, row)
 	}
 	return &out
@@ -50,34 +52,27 @@ func WithColumn(err error, column string, row int) error {
 
 // ErrOutOfRange is error 1690: a computed value does not fit its type.
 func ErrOutOfRange(typ, expr string) *Error {
-	return Errorf(1690, "22003", "%s value is out of range in '%s'", typ, expr)
+	return Errorf(errno.ValueOutOfRange, "%s value is out of range in '%s'", typ, expr)
 }
 
 // ErrDivisionByZero is error 1365, of a statement that writes in strict mode.
-func ErrDivisionByZero() *Error { return Errorf(CodeDivisionByZero, "22012", "Division by 0") }
-
-// CodeDivisionByZero is the number of a division by zero, as a warning or an error.
-const CodeDivisionByZero = 1365
+func ErrDivisionByZero() *Error { return Errorf(errno.DivisionByZero, "Division by 0") }
 
 // ErrNull is error 1048; WithColumn names the column.
-func ErrNull() *Error { return Errorf(1048, "23000", "Column cannot be null") }
+func ErrNull() *Error { return Errorf(errno.BadNull, "Column cannot be null") }
 
-func errColumnRange() *Error { return Errorf(1264, "22003", "Out of range value") }
+func errColumnRange() *Error { return Errorf(errno.OutOfRange, "Out of range value") }
 
-func errTooLong() *Error { return Errorf(1406, "22001", "Data too long") }
+func errTooLong() *Error { return Errorf(errno.DataTooLong, "Data too long") }
 
-func errTruncated() *Error { return Errorf(1265, "01000", "Data truncated") }
+func errTruncated() *Error { return Errorf(errno.DataTruncated, "Data truncated") }
 
 // errIncorrect is error 1292 for temporal values, 1366 for numbers and strings.
 func errIncorrect(code uint16, typ, value string) *Error {
-	state := "22007"
-	if code == 1366 {
-		state = "HY000"
-	}
 	if len(value) > 128 {
 		value = value[:128]
 	}
-	return Errorf(code, state, "Incorrect %s value: '%s'", typ, value)
+	return Errorf(code, "Incorrect %s value: '%s'", typ, value)
 }
 
 // MySQL returns the error as a client sees it.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 	_ "time/tzdata" // named zones work on machines without a zone database
+
+	"stele/sql/errno"
 )
 
 // LoadLocation returns a time zone by MySQL's names: an offset "+08:00", a name of the zone database, or SYSTEM, which
@@ -22,11 +24,11 @@ func LoadLocation(name string, system *time.Location) (*time.Location, error) {
 		return time.FixedZone(name, int(off)), nil
 	}
 	if name == "" || name == "Local" {
-		return nil, Errorf(1298, "HY000", "Unknown or incorrect time zone: '%s'", name)
+		return nil, Errorf(errno.UnknownTimeZone, "Unknown or incorrect time zone: '%s'", name)
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("load time zone: %w", Errorf(1298, "HY000", "Unknown or incorrect time zone: '%.64s'", name))
+		return nil, fmt.Errorf("load time zone: %w", Errorf(errno.UnknownTimeZone, "Unknown or incorrect time zone: '%.64s'", name))
 	}
 	return loc, nil
 }

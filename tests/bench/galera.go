@@ -204,9 +204,11 @@ func (g *Galera) settle(ctx context.Context) error {
 // full state transfer.
 func (g *Galera) Wipe(ctx context.Context) (time.Duration, error) {
 	n := g.nodes[galeraNodes-1]
-	if err := errors.Join(n.cmd.Process.Kill(), waited(n)); err != nil {
+	if err := n.cmd.Process.Kill(); err != nil {
 		return 0, fmt.Errorf("kill a galera node: %w", err)
 	}
+	<-n.done // how it ended is known
+	n.cmd = nil
 	entries, err := os.ReadDir(n.dir)
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(n.dir, e.Name())))
@@ -215,18 +217,11 @@ func (g *Galera) Wipe(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("wipe a galera node: %w", err)
 	}
 	began := time.Now()
-	if err := errors.Join(g.run(n, false)); err != nil {
+	if err := g.run(n, false); err != nil {
 		return 0, err
 	}
 	err = n.awaitSynced(ctx)
 	return time.Since(began), err
-}
-
-// waited waits for a killed node; how it ended is known.
-func waited(n *galeraNode) error {
-	<-n.done
-	n.cmd = nil
-	return nil
 }
 
 // Close stops the nodes and removes their folders.

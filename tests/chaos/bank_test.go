@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 const (
@@ -68,7 +70,7 @@ func (b *bank) transfer(ctx context.Context, ch *chaos) {
 		b.outcomes[id] = got
 		b.mu.Unlock()
 		if got != applied {
-			pause(ctx, 20*time.Millisecond)
+			cluster.Sleep(ctx, 20*time.Millisecond)
 		}
 	}
 }
@@ -114,7 +116,7 @@ func (b *bank) readAtOnce(ctx context.Context, ch *chaos) {
 		err := ch.db.QueryRowContext(ctx, "SELECT SUM(balance), COUNT(*) FROM (SELECT balance FROM acct_a UNION ALL SELECT balance FROM acct_b) x").
 			Scan(&sum, &count)
 		b.sees(ch, "one SELECT", sum.Int64, count, err)
-		pause(ctx, 30*time.Millisecond)
+		cluster.Sleep(ctx, 30*time.Millisecond)
 	}
 }
 
@@ -123,7 +125,7 @@ func (b *bank) readTwice(ctx context.Context, ch *chaos) {
 	for ctx.Err() == nil {
 		sum, count, err := b.sumInTransaction(ctx, ch)
 		b.sees(ch, "one transaction", sum, count, err)
-		pause(ctx, 30*time.Millisecond)
+		cluster.Sleep(ctx, 30*time.Millisecond)
 	}
 }
 

@@ -234,16 +234,6 @@ func (ch *chaos) exec(ctx context.Context, query string, args ...any) outcome {
 	return ch.judge(err)
 }
 
-// pause waits a moment, or until the context ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 func (ch *chaos) report(n *nemesis) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

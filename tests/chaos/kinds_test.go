@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stele/tests/cluster"
+
 	"github.com/go-sql-driver/mysql"
 )
 
@@ -53,14 +55,14 @@ func (u *uniques) work(ctx context.Context, ch *chaos) {
 		default:
 			ch.exec(ctx, "INSERT INTO uniques VALUES (?, ?)", u.next.Add(1), name)
 		}
-		pause(ctx, 5*time.Millisecond)
+		cluster.Sleep(ctx, 5*time.Millisecond)
 	}
 }
 
 func (u *uniques) read(ctx context.Context, ch *chaos) {
 	for ctx.Err() == nil {
 		u.compare(ctx, ch)
-		pause(ctx, 50*time.Millisecond)
+		cluster.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -134,7 +136,7 @@ func (p *pairs) write(ctx context.Context, ch *chaos) {
 		p.mu.Lock()
 		p.outcomes[id] = got
 		p.mu.Unlock()
-		pause(ctx, 10*time.Millisecond)
+		cluster.Sleep(ctx, 10*time.Millisecond)
 	}
 }
 
@@ -159,7 +161,7 @@ func (p *pairs) both(ctx context.Context, ch *chaos, id int64) outcome {
 func (p *pairs) read(ctx context.Context, ch *chaos) {
 	for ctx.Err() == nil {
 		p.compare(ctx, ch)
-		pause(ctx, 50*time.Millisecond)
+		cluster.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -251,7 +253,7 @@ func (f *files) load(ctx context.Context, ch *chaos) {
 		f.mu.Lock()
 		f.outcomes[n] = got
 		f.mu.Unlock()
-		pause(ctx, 100*time.Millisecond)
+		cluster.Sleep(ctx, 100*time.Millisecond)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 const (
@@ -81,7 +83,7 @@ func (l *lists) append(ctx context.Context, ch *chaos) {
 			}
 		}
 		l.mu.Unlock()
-		pause(ctx, time.Duration(5+rand.IntN(20))*time.Millisecond)
+		cluster.Sleep(ctx, time.Duration(5+rand.IntN(20))*time.Millisecond)
 	}
 }
 
@@ -106,7 +108,7 @@ func (l *lists) appendBoth(ctx context.Context, ch *chaos, key int64, number str
 func (l *lists) read(ctx context.Context, ch *chaos) {
 	for ctx.Err() == nil {
 		l.compare(ctx, ch, l.pair.Load())
-		pause(ctx, 15*time.Millisecond)
+		cluster.Sleep(ctx, 15*time.Millisecond)
 	}
 }
 

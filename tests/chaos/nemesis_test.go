@@ -117,7 +117,7 @@ func (n *nemesis) inflict(f fault) {
 		what += ", degraded before"
 	}
 	ended := time.Now()
-	pause(n.ch.t.Context(), settle)
+	cluster.Sleep(n.ch.t.Context(), settle)
 	if !blind.IsZero() {
 		from = blind
 	}
@@ -170,7 +170,7 @@ func (n *nemesis) between(from, to time.Duration) time.Duration {
 	return from + time.Duration(n.rnd.Int64N(int64(to-from)))
 }
 
-func (n *nemesis) sleep(d time.Duration) { pause(n.ch.t.Context(), d) }
+func (n *nemesis) sleep(d time.Duration) { cluster.Sleep(n.ch.t.Context(), d) }
 
 func (n *nemesis) killNode(node string) {
 	if err := n.ch.c.Kill(node); err != nil {

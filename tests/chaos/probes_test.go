@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 const (
@@ -60,7 +62,7 @@ func (p *probes) write(ctx context.Context, ch *chaos, id int) {
 				ch.broken("probes: %d was set to %d and reads %d", id, n, back)
 			}
 		}
-		pause(ctx, probePause)
+		cluster.Sleep(ctx, probePause)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 // ledger inserts rows whose keys nobody else uses, and knows which were acknowledged.
@@ -48,7 +50,7 @@ func (l *ledger) insert(ctx context.Context, ch *chaos) {
 		l.outcomes[n] = got
 		l.mu.Unlock()
 		if got != applied {
-			pause(ctx, 20*time.Millisecond)
+			cluster.Sleep(ctx, 20*time.Millisecond)
 		}
 	}
 }
@@ -141,9 +143,9 @@ func (c *counters) increment(ctx context.Context, ch *chaos) {
 			c.unknown[id].Add(-1)
 		case notApplied:
 			c.unknown[id].Add(-1)
-			pause(ctx, 10*time.Millisecond)
+			cluster.Sleep(ctx, 10*time.Millisecond)
 		case unknown:
-			pause(ctx, 20*time.Millisecond)
+			cluster.Sleep(ctx, 20*time.Millisecond)
 		}
 	}
 }
@@ -151,7 +153,7 @@ func (c *counters) increment(ctx context.Context, ch *chaos) {
 func (c *counters) read(ctx context.Context, ch *chaos) {
 	for ctx.Err() == nil {
 		c.compare(ctx, ch)
-		pause(ctx, 20*time.Millisecond)
+		cluster.Sleep(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -247,7 +249,7 @@ func (c *claims) claim(ctx context.Context, ch *chaos, client int) {
 		}
 		c.outcomes[key][client] = got
 		c.mu.Unlock()
-		pause(ctx, 5*time.Millisecond)
+		cluster.Sleep(ctx, 5*time.Millisecond)
 	}
 }
 

@@ -76,7 +76,7 @@ func (w *writer) step(ctx context.Context) {
 	_, err := w.db.ExecContext(ctx, statement)
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
-		pause(ctx, 10*time.Millisecond) // nobody got the statement: it is as if it had not been tried
+		cluster.Sleep(ctx, 10*time.Millisecond) // nobody got the statement: it is as if it had not been tried
 		return
 	}
 	w.statements++
@@ -164,9 +164,9 @@ func TestWritersDuringKills(t *testing.T) {
 	db := databaseOf(ctx, t, c, "led", ledgerTable)
 	all := writers(ctx, db, func() {
 		for _, node := range []string{"be1", "be2", "be3"} {
-			pause(ctx, time.Second)
+			cluster.Sleep(ctx, time.Second)
 			must(t, c.Kill(node))
-			pause(ctx, time.Second)
+			cluster.Sleep(ctx, time.Second)
 			must(t, c.StartNode(node))
 			c.WaitAlive(t, node, true, 30*time.Second)
 			c.WaitHealthy(t, "led.led", healTimeout)
@@ -179,14 +179,6 @@ func TestWritersDuringKills(t *testing.T) {
 	full, incremental := clones(t, c)
 	if full > 0 || incremental == 0 {
 		t.Errorf("%d full and %d incremental clones repaired replicas that had missed a second: want incremental ones only", full, incremental)
-	}
-}
-
-// pause lets writers work: it is load, not synchronisation.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 
@@ -213,11 +205,11 @@ func TestFrontendKilled(t *testing.T) {
 	c := cluster.Start(t, prompt)
 	db := databaseOf(ctx, t, c, "led", ledgerTable)
 	all := writers(ctx, db, func() {
-		pause(ctx, 2*time.Second)
+		cluster.Sleep(ctx, 2*time.Second)
 		must(t, c.Kill("fe1"))
 		must(t, c.StartNode("fe1"))
 		awaitAnswer(ctx, t, c, db)
-		pause(ctx, time.Second)
+		cluster.Sleep(ctx, time.Second)
 	})
 	report(t, all, true)
 	verify(ctx, t, db, all)

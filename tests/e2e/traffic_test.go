@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 // traffic writes one row after the other with a few clients until it is stopped, and remembers what was acknowledged and
@@ -75,7 +77,7 @@ func (f *traffic) rate(ctx context.Context, d time.Duration) float64 {
 	for range max(d/window, 1) {
 		from := f.count()
 		at := time.Now()
-		pause(ctx, window)
+		cluster.Sleep(ctx, window)
 		rates = append(rates, float64(f.count()-from)/time.Since(at).Seconds())
 	}
 	slices.Sort(rates)

@@ -149,7 +149,7 @@ func TestUniqueAddedUnderLoad(t *testing.T) {
 	var done atomic.Int64
 	written := func() { // the clients have written since
 		t.Helper()
-		for until := done.Load() + 40; done.Load() < until; pause(ctx, time.Millisecond) {
+		for until := done.Load() + 40; done.Load() < until; cluster.Sleep(ctx, time.Millisecond) {
 			if t.Failed() || ctx.Err() != nil {
 				t.FailNow()
 			}
@@ -489,7 +489,7 @@ func TestUniqueBuilderDies(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	pause(ctx, 150*time.Millisecond) // before, during or after: all are right
+	cluster.Sleep(ctx, 150*time.Millisecond) // before, during or after: all are right
 	if err := c.Kill("fe1"); err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +505,7 @@ func TestUniqueBuilderDies(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("the table of a dead builder cannot be written: %v", err)
 		}
-		pause(ctx, 100*time.Millisecond)
+		cluster.Sleep(ctx, 100*time.Millisecond)
 	}
 	_, err := db.Exec("INSERT INTO d.l (id, u) VALUES (1000001, 1000000)")
 	there := errorNumber(t, err) == 1062

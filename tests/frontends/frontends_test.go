@@ -73,15 +73,6 @@ func pools(t *testing.T, c *cluster.Cluster, frontends int) []*sql.DB {
 	return dbs
 }
 
-func sleep(t *testing.T, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-t.Context().Done():
-	}
-}
-
 func leader(t *testing.T, c *cluster.Cluster, skip ...string) string {
 	t.Helper()
 	var node string
@@ -119,39 +110,39 @@ func TestLinearizableUnderFaults(t *testing.T) {
 	l := newLoad()
 	var crash, hang time.Duration
 	l.run(t.Context(), pools(t, c, 3), 2, func() {
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		first, at := leader(t, c), time.Now()
 		must(t, c.Crash(first))
-		sleep(t, 2500*time.Millisecond)
+		cluster.Sleep(t.Context(), 2500*time.Millisecond)
 		l.resumed(t, c, "")
 		crash = l.gap(at)
 		must(t, c.Kill(first))
 		second := leader(t, c, first)
 		must(t, c.StartNode(first))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 
 		at = time.Now()
 		must(t, c.Pause(second))
-		sleep(t, 3500*time.Millisecond)
+		cluster.Sleep(t.Context(), 3500*time.Millisecond)
 		l.resumed(t, c, "")
 		hang = l.gap(at)
 		third := leader(t, c, second)
 		must(t, c.Resume(second))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 
 		follower := otherThan(third)
 		must(t, c.Pause(follower))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		must(t, c.Resume(follower))
 		must(t, c.Kill(follower))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		must(t, c.StartNode(follower))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		last := leader(t, c)
 		exec(t, c.FrontendDB(int(otherThan(last)[2]-'0')), "ALTER SYSTEM TRANSFER LEADER")
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		must(t, c.Stop(leader(t, c)))
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 	})
 	t.Logf("no write was acknowledged for %v when the leader was killed (%.1f of the goal), for %v when it hung (%.1f of the goal)",
 		crash, crash.Seconds(), hang, hang.Seconds()/3)
@@ -173,7 +164,7 @@ func TestLinearizableUnderCuts(t *testing.T) {
 	cut := func(what, node string, do func() error) {
 		at := time.Now()
 		must(t, do())
-		sleep(t, 3500*time.Millisecond)
+		cluster.Sleep(t.Context(), 3500*time.Millisecond)
 		l.resumed(t, c, node)
 		gap := l.gapFor(at, node)
 		gaps = append(gaps, fmt.Sprintf("%s: %v", what, gap.Round(time.Millisecond)))
@@ -181,11 +172,11 @@ func TestLinearizableUnderCuts(t *testing.T) {
 			t.Errorf("%s: no write on the other FEs for %v", what, gap)
 		}
 		must(t, c.Mend())
-		sleep(t, 1500*time.Millisecond)
+		cluster.Sleep(t.Context(), 1500*time.Millisecond)
 	}
 	fes, bes := []string{"fe1", "fe2", "fe3"}, []string{"be1", "be2", "be3"}
 	l.run(t.Context(), pools(t, c, 3), 2, func() {
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		lead := leader(t, c)
 		cut("leader cut from the FEs", lead, func() error { return c.Isolate(lead, fes...) })
 		lead = leader(t, c)
@@ -216,11 +207,11 @@ func TestFiveLoseTwo(t *testing.T) {
 	l := newLoad()
 	var gap time.Duration
 	l.run(t.Context(), pools(t, c, 5), 1, func() {
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		first, lost := leader(t, c), time.Now()
 		must(t, c.Crash(first))
 		must(t, c.Crash(otherThan(first)))
-		sleep(t, 3*time.Second)
+		cluster.Sleep(t.Context(), 3*time.Second)
 		l.resumed(t, c, "")
 		gap = l.gap(lost)
 	})

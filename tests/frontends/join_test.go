@@ -35,14 +35,14 @@ func TestJoinUnderLoad(t *testing.T) {
 	const span, tries = 3 * time.Second, 3
 	dip := 100.0
 	l.run(t.Context(), pools(t, c, 1), 4, func() {
-		sleep(t, time.Second)
+		cluster.Sleep(t.Context(), time.Second)
 		for n := 0; n < tries && dip > 50; n++ { // what else the machine does spoils a measurement
 			from := time.Now()
-			sleep(t, span)
+			cluster.Sleep(t.Context(), span)
 			before := l.rate(from, time.Now())
 			from = time.Now()
 			took := join(t, c, "OBSERVER")
-			sleep(t, max(0, time.Second-took)) // it goes on to apply what is written
+			cluster.Sleep(t.Context(), max(0, time.Second-took)) // it goes on to apply what is written
 			during := l.rate(from, time.Now())
 			dip = min(dip, 100-100*during/before)
 			t.Logf("%.0f writes a second, %.0f while an FE joined (within %v): a dip of %.0f %%, the goal is below 20 %%",

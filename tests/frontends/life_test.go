@@ -78,7 +78,7 @@ func underLoad(t *testing.T, c *cluster.Cluster, do func()) {
 	l := newLoad()
 	begun := time.Now()
 	l.run(t.Context(), pools(t, c, 3), 2, func() {
-		sleep(t, 500*time.Millisecond)
+		cluster.Sleep(t.Context(), 500*time.Millisecond)
 		do()
 	})
 	if took := time.Since(begun); took > 20*time.Second {

@@ -122,17 +122,7 @@ func (l *load) one(ctx context.Context, id int, frontend string, db *sql.DB, op 
 	}
 	l.mu.Unlock()
 	if err != nil {
-		pause(ctx, 20*time.Millisecond)
-	}
-}
-
-// pause waits before the next statement to an FE that refused one.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		cluster.Sleep(ctx, 20*time.Millisecond)
 	}
 }
 

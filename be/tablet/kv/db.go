@@ -51,6 +51,7 @@ type DB struct {
 	failMu  sync.Mutex
 	fail    error
 	closing atomic.Bool
+	unable  chan error // of capacity 1: why Badger, being closed, could not write a table
 
 	quiet     *quietLog
 	threshold int64 // values of so many bytes go to a segment, or to the value log
@@ -61,7 +62,7 @@ type DB struct {
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
-	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{})}
+	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{}), unable: make(chan error, 1)}
 	err := db.examine(dir)
 	if err == nil && opt.Segments && !opt.ReadOnly {
 		err = suspectOldLogs(dir)
@@ -241,9 +242,9 @@ func (db *DB) Close() error {
 	db.collecting.Lock() // a collector hears that the committer has ended, and ends
 	defer db.collecting.Unlock()
 	db.closing.Store(true)
-	err := db.bdb.Close()
+	err := db.closeBadger()
 	if db.values != nil {
-		err = errors.Join(err, db.values.close(failed))
+		err = errors.Join(err, db.values.close(failed || err != nil))
 	}
 	if db.front != nil {
 		err = errors.Join(err, db.front.close())
@@ -252,6 +253,19 @@ func (db *DB) Close() error {
 		}
 	}
 	return err
+}
+
+// closeBadger closes Badger, which tries to write its last tables for as long as the disk does not take them: for ever, on one that has
+// become read-only. Then it is left to that until the process ends; the logs have all that the tables would.
+func (db *DB) closeBadger() error {
+	closed := make(chan error, 1)
+	go func() { closed <- db.bdb.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case err := <-db.unable:
+		return fmt.Errorf("close: %w", err)
+	}
 }
 
 // View calls fn with the value of key. The bytes may be a mapping of a file: they are valid only inside fn, which must not
@@ -545,10 +559,19 @@ type logger struct{ db *DB }
 
 func (l logger) Errorf(format string, args ...any) {
 	l.line(LevelError, format, args...)
+	if l.db.closing.Load() && strings.HasPrefix(format, tableNotWritten) {
+		select {
+		case l.db.unable <- fmt.Errorf(format, args...):
+		default:
+		}
+	}
 	if !l.db.closing.Load() && !heardOtherwise(format) {
 		l.db.setFailed(fmt.Errorf("badger: "+format, args...))
 	}
 }
+
+// tableNotWritten begins what Badger says each time that it could not write a memtable as a table; it tries again after a second.
+const tableNotWritten = "error flushing memtable to disk: "
 
 // heardOtherwise reports whether a line is about a value that cannot be read, of which the reader hears, too: one damaged value must not keep the
 // rest of the disk from being written. Or it is about an instance that does not open, and never was written to.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -181,6 +182,44 @@ func TestClosedRefuses(t *testing.T) {
 	}
 	if err := db.Commit(set("k", "v")); !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
+	}
+}
+
+// TestCloseOfALostDisk: an instance whose tables cannot be written does not keep its process from ending, and loses nothing by that. Renaming
+// the folder keeps new files from being made and lets the open ones be written, as root.
+func TestCloseOfALostDisk(t *testing.T) {
+	for _, front := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "a")
+		opt := smallOptions()
+		opt.Front = front
+		db, err := Open(dir, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Commit(set("k", "v")); err != nil {
+			t.Fatal(err)
+		}
+		away := dir + "-away"
+		if err := os.Rename(dir, away); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err == nil || !strings.Contains(err.Error(), tableNotWritten) {
+			t.Fatalf("closed with %v", err)
+		}
+		kept := filepath.Join(t.TempDir(), "kept")
+		if err := os.CopyFS(kept, os.DirFS(away)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(kept, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, _ := get(t, again, "k"); v != "v" {
+			t.Errorf("front %v: %q is left", front, v)
+		}
+		if err := errors.Join(again.Close(), os.Rename(away, dir), db.bdb.Close()); err != nil { // it waits for the first call
+			t.Fatal(err)
+		}
 	}
 }
 

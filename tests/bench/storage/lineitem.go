@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -269,7 +270,7 @@ func encodeChunk(text []byte) encoded {
 	if !slices.IsSortedFunc(keys, bytes.Compare) {
 		return encoded{err: errors.New("the file is not in the order of its keys")}
 	}
-	payload, err := tablet.EncodeGrouped(&schema, rows, keys)
+	payload, err := wire.EncodeGrouped(&schema, rows, keys)
 	return encoded{payload, err}
 }
 
@@ -305,7 +306,7 @@ func eachChunk(path string, f func(text []byte) error) error {
 // commit makes rows the next version of a tablet.
 func commit(t *tablet.Tablet, ops []types.RowOp, b *vec.Batch) error {
 	schema := t.Schema()
-	payload, err := tablet.EncodeWrite(schema, ops, b)
+	payload, err := wire.Encode(schema, ops, b)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"stele/be/tablet"
+	"stele/be/tablet/sought"
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -232,7 +233,7 @@ func sumOf(s *tablet.Snapshot, col types.ColumnID) (int64, error) {
 }
 
 // parallel scans with one goroutine a shard.
-func parallel(s *tablet.Snapshot, threads int, cols []types.ColumnID, prune []tablet.Predicate, f func(shard int, b *vec.Batch)) error {
+func parallel(s *tablet.Snapshot, threads int, cols []types.ColumnID, prune []sought.Predicate, f func(shard int, b *vec.Batch)) error {
 	errs := make([]error, threads)
 	var group sync.WaitGroup
 	for shard := range threads {

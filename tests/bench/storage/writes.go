@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -56,7 +57,7 @@ func (in *inserter) insert(int) error {
 	schema := t.Schema()
 	b := vec.NewBuilder([]types.ColumnType{schema.Columns[0].Type, schema.Columns[1].Type}, 1)
 	b.AppendValues(vec.Int(id), vec.Str(in.text))
-	payload, err := tablet.EncodeWrite(schema, []types.RowOp{types.OpPut}, b.Finish())
+	payload, err := wire.Encode(schema, []types.RowOp{types.OpPut}, b.Finish())
 	if err != nil {
 		return err
 	}

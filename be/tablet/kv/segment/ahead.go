@@ -3,6 +3,8 @@ package segment
 import (
 	"os"
 	"slices"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,15 +21,38 @@ func WillNeed(b []byte) {
 	// Addresses are only handed to the kernel: no pointer is made of them.
 	start := uintptr(unsafe.Pointer(&b[0])) &^ (pageSize - 1)
 	end := uintptr(unsafe.Pointer(&b[len(b)-1])) + 1
+	slot, now := seenAt(start, end)
+	if slot.Load() == now {
+		return
+	}
+	all := true
 	var state [256]byte
 	for from := start; from < end; from += pageSize * uintptr(len(state)) {
 		size := min(end-from, pageSize*uintptr(len(state)))
 		pages := state[:(size+pageSize-1)/pageSize]
 		_, _, errno := unix.Syscall(unix.SYS_MINCORE, from, size, uintptr(unsafe.Pointer(&pages[0])))
 		if errno == 0 && slices.ContainsFunc(pages, func(p byte) bool { return p&1 == 0 }) {
+			all = false
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, size, unix.MADV_WILLNEED)
 		}
 	}
+	if all {
+		slot.Store(now)
+	}
+}
+
+// seen has ranges that were all in memory a moment ago, each in the place that seenAt gives it: to ask the kernel about each of them again
+// would take a twentieth of a statement that reads some rows. What it has let go of since is waited for.
+var (
+	seen  [1024]atomic.Uint64
+	began = time.Now()
+)
+
+// seenAt returns the place of a range, and what is there if it was seen in this second.
+func seenAt(start, end uintptr) (*atomic.Uint64, uint64) {
+	h := (uint64(start)*31 + uint64(end)) * 0x9E3779B97F4A7C15
+	const seconds = 1<<16 - 1
+	return &seen[h>>54], h&^seconds | uint64(time.Since(began)/time.Second)&seconds
 }
 
 // Ahead starts reading the first bytes of the value that p, read under key, points to, without a look at it, which might have to wait.

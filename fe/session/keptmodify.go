@@ -1,0 +1,67 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/model"
+	"stele/sql/plan"
+)
+
+// planModify plans an UPDATE or DELETE of no one row so that its plan can be kept.
+func (s *Session) planModify(cat *catalog.Catalog, p *pointPlan, q *pointQuery, values []plan.Param) bool {
+	sql, values := q.sample(values)
+	st, err := s.sh.Parser.Parse(sql, s.mode())
+	if err != nil {
+		return false
+	}
+	k, ok := plan.KeepModify(s.planContext(cat, s.clock(), nil), st.Node, values, false)
+	if !ok {
+		return false
+	}
+	p.tables, p.modify = k.Tables, k
+	if !k.Stays() {
+		p.until = time.Now().Add(keptGuess)
+	}
+	return true
+}
+
+// keptModify runs an UPDATE or DELETE by the plan that is kept for its text; done is false, and nothing has happened, when it is for the
+// general way.
+func (s *Session) keptModify(ctx context.Context, p *pointPlan, values []plan.Param, out *output) (done bool, err error) {
+	if !s.mayPoint() || s.vars.now().safeUpdates || !p.modify.Fits(values) {
+		return false, nil
+	}
+	s.before, s.warnings = s.warnings, diagnostics{}
+	m, err := s.modify(ctx, p.needs&^model.PrivSelect, nil, func(cat *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+		if !p.current(cat) || !s.mayModify(p) {
+			return nil, errNoPoint
+		}
+		return []*plan.ModifyPlan{p.modify.Bind(pctx, values)}, nil
+	})
+	if errors.Is(err, errNoPoint) {
+		s.warnings = s.before
+		return false, nil
+	}
+	s.sh.queries.Add(1)
+	switch {
+	case err != nil:
+		return true, err
+	case p.needs&model.PrivDelete != 0:
+		return true, s.deleted(m, out)
+	}
+	return true, s.updated(m, out)
+}
+
+// mayModify reports whether the session may read the tables of a kept plan, and write to its target. What is missing, the general way says.
+func (s *Session) mayModify(p *pointPlan) bool {
+	for i := range p.tables {
+		if !s.holds(model.PrivSelect, p.tables[i].Database, p.tables[i].Table) {
+			return false
+		}
+	}
+	target := p.modify.Target()
+	return s.holds(p.needs, target.Database, target.Table)
+}

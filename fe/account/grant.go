@@ -40,11 +40,11 @@ func (c Clause) Grant() (model.Grant, error) {
 	for _, p := range c.Privileges {
 		switch bit, ok := parsed[p.Priv]; {
 		case len(p.Cols) > 0:
-			return g, unsupported("privileges on columns")
+			return g, sqltypes.NotSupported("privileges on columns")
 		case p.Priv == parse.AllPriv:
 			g.Privileges |= allowed
 		case !ok:
-			return g, unsupported("the privilege " + p.Name)
+			return g, sqltypes.NotSupported("the privilege " + p.Name)
 		case bit&^(allowed|model.PrivGrant) == 0:
 			g.Privileges |= bit
 		case g.Table == "":
@@ -58,7 +58,7 @@ func (c Clause) Grant() (model.Grant, error) {
 
 func (c Clause) level() (model.Grant, error) {
 	if c.Object != parse.ObjectTypeNone && c.Object != parse.ObjectTypeTable {
-		return model.Grant{}, unsupported("privileges on functions and procedures")
+		return model.Grant{}, sqltypes.NotSupported("privileges on functions and procedures")
 	}
 	if c.Level.Level == parse.GrantLevelGlobal {
 		return model.Grant{}, nil
@@ -80,8 +80,4 @@ func (c Clause) TakesAll() bool {
 		all, grant = all || p.Priv == parse.AllPriv, grant || p.Priv == parse.GrantPriv
 	}
 	return all && grant && c.Level.Level == parse.GrantLevelGlobal
-}
-
-func unsupported(what string) error {
-	return sqltypes.Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
 }

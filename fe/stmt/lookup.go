@@ -26,7 +26,7 @@ func Refusal(format string, args ...any) error {
 
 // NotSupported is the error for what MySQL knows and Stele does not do.
 func NotSupported(what string) error {
-	return sqltypes.Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
+	return sqltypes.NotSupported(what)
 }
 
 // Database finds a database by name; "" is the session's.

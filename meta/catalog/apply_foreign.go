@@ -191,18 +191,13 @@ func (d *draft) bindIfThere(child *Table, f *ForeignKey) {
 func bind(f *ForeignKey, parent *Table) {
 	f.RefTable, f.RefColumns = parent.ID, nil
 	for _, name := range f.Awaits.Columns {
-		f.RefColumns = append(f.RefColumns, columnNamed(parent, name))
+		id := types.ColumnID(0)
+		if at := parent.Schema.ColumnNamed(name); at >= 0 {
+			id = parent.Schema.Columns[at].ID
+		}
+		f.RefColumns = append(f.RefColumns, id)
 	}
 	f.Awaits = nil
-}
-
-func columnNamed(t *Table, name string) types.ColumnID {
-	for i := range t.Schema.Columns {
-		if c := &t.Schema.Columns[i]; !c.Hidden && strings.EqualFold(c.Name, name) {
-			return c.ID
-		}
-	}
-	return 0
 }
 
 // checkForeignKey checks what a foreign key says against its table and its parent (C12).

@@ -80,3 +80,9 @@ func ParseCollation(name string) (Collation, bool) {
 	}
 	return CollationBinary, false
 }
+
+// BinaryCollation reports whether a name, which need not be known, is that of a collation by bytes.
+func BinaryCollation(name string) bool {
+	name = strings.ToLower(name)
+	return name == "" || name == "binary" || strings.HasSuffix(name, "_bin")
+}

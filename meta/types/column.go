@@ -1,5 +1,10 @@
 package types
 
+import (
+	"slices"
+	"strings"
+)
+
 // Kind is the SQL type of a column or expression, without its parameters.
 type Kind uint8
 
@@ -96,6 +101,11 @@ func (t ColumnType) IsNumeric() bool {
 	return t.Kind >= KindTinyInt && t.Kind <= KindDecimal || t.Kind == KindYear || t.Kind == KindBool
 }
 
+// IsText reports whether the type is a character type: one whose values compare by a collation.
+func (t ColumnType) IsText() bool {
+	return t.Kind == KindChar || t.Kind == KindVarChar || t.Kind == KindText
+}
+
 // SameForm reports whether values of both types have the same bytes and the same order.
 func SameForm(a, b ColumnType) bool {
 	if a.Phys() != b.Phys() || a.Unsigned != b.Unsigned {
@@ -158,6 +168,37 @@ func (c *Column) Special() bool { return len(c.Elems) > 0 || c.Bits > 0 }
 // IsSet reports whether the column is a SET.
 func (c *Column) IsSet() bool { return len(c.Elems) > 0 && c.Type.Kind == KindBigInt }
 
+// Widens reports whether every value of another definition is, as it is stored, the same value of this one.
+func (c *Column) Widens(old *Column) bool {
+	from, to := old.Type, c.Type
+	from.NotNull, to.NotNull = false, false
+	from.Collation, to.Collation = CollationBinary, CollationBinary
+	if old.Special() || c.Special() {
+		return from == to && old.IsSet() == c.IsSet() && (old.Bits > 0) == (c.Bits > 0) && c.Bits >= old.Bits &&
+			len(c.Elems) >= len(old.Elems) && slices.Equal(c.Elems[:len(old.Elems)], old.Elems)
+	}
+	if from == to {
+		return true
+	}
+	if !SameForm(from, to) {
+		return false
+	}
+	switch {
+	case from.Kind >= KindTinyInt && from.Kind <= KindBigInt:
+		return to.Kind >= from.Kind && to.Kind <= KindBigInt
+	case from.Kind == KindDecimal:
+		return to.Kind == from.Kind && to.Length >= from.Length
+	case from.Kind == KindChar, from.Kind == KindVarChar:
+		return to.Kind == from.Kind && to.Length >= from.Length || from.Kind == KindChar && to.Kind == KindVarChar && to.Length >= from.Length ||
+			to.Kind == KindText && int64(to.Length) >= 4*int64(from.Length)
+	case from.Kind == KindVarBinary:
+		return (to.Kind == KindVarBinary || to.Kind == KindBlob) && to.Length >= from.Length
+	case from.Kind == KindText, from.Kind == KindBlob:
+		return to.Kind == from.Kind && to.Length >= from.Length
+	}
+	return false
+}
+
 // RowIDColumn is the name of the hidden key column of a table without a primary key.
 const RowIDColumn = "__stele_row_id"
 
@@ -177,6 +218,16 @@ type Schema struct {
 func (s *Schema) ColumnIndex(id ColumnID) int {
 	for i := range s.Columns {
 		if s.Columns[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// ColumnNamed returns the position of the column that statements mean by a name, or -1.
+func (s *Schema) ColumnNamed(name string) int {
+	for i := range s.Columns {
+		if c := &s.Columns[i]; !c.Hidden && strings.EqualFold(c.Name, name) {
 			return i
 		}
 	}

@@ -78,7 +78,7 @@ func ParseMatch(query string, by types.Collation, boolean bool) (*fulltext.Query
 	}
 	q, err := fulltext.Boolean(query, by)
 	if missing := new(fulltext.Unsupported); errors.As(err, &missing) {
-		return nil, sqltypes.Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", missing.What)
+		return nil, sqltypes.NotSupported(missing.What)
 	}
 	if err != nil {
 		return nil, sqltypes.Errorf(errno.Syntax, "%v", err)

@@ -10,6 +10,7 @@ import (
 	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
 )
 
 // columnAlterer carries out the clauses of an ALTER TABLE that change columns, in their order. As far as it goes no row is rewritten: a new
@@ -169,7 +170,7 @@ const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... S
 func (a *columnAlterer) initial(col *types.Column) *types.Initial {
 	d, err := a.b.defaultValue(col)
 	if err != nil {
-		zero := zeroValue(col.Type)
+		zero := sqltypes.ZeroValue(col.Type)
 		if col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
 			a.unfilled = errorf(errno.TruncatedWrongValue, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
 		}
@@ -369,7 +370,7 @@ func (a *columnAlterer) generates(id types.ColumnID) bool {
 func (a *columnAlterer) convert(to types.Collation) error {
 	cols := slices.Clone(a.cols)
 	for i := range cols {
-		if isText(cols[i].Type) {
+		if cols[i].Type.IsText() {
 			cols[i].Type.Collation = to
 		}
 	}
@@ -385,37 +386,6 @@ func (a *columnAlterer) convert(to types.Collation) error {
 
 func (a *columnAlterer) uniqueHas(id types.ColumnID) bool {
 	return slices.ContainsFunc(a.table.Unique, func(k catalog.UniqueKey) bool { return k.Enforced() && slices.Contains(k.Columns, id) })
-}
-
-// widens reports whether every value of a column is, as it is stored, the same value of another definition.
-func widens(old, col *types.Column) bool {
-	from, to := old.Type, col.Type
-	from.NotNull, to.NotNull = false, false
-	from.Collation, to.Collation = types.CollationBinary, types.CollationBinary
-	if old.Special() || col.Special() {
-		return from == to && old.IsSet() == col.IsSet() && (old.Bits > 0) == (col.Bits > 0) && col.Bits >= old.Bits &&
-			len(col.Elems) >= len(old.Elems) && slices.Equal(col.Elems[:len(old.Elems)], old.Elems)
-	}
-	if from == to {
-		return true
-	}
-	if !types.SameForm(from, to) {
-		return false
-	}
-	switch {
-	case from.Kind >= types.KindTinyInt && from.Kind <= types.KindBigInt:
-		return to.Kind >= from.Kind && to.Kind <= types.KindBigInt
-	case from.Kind == types.KindDecimal:
-		return to.Kind == from.Kind && to.Length >= from.Length
-	case from.Kind == types.KindChar, from.Kind == types.KindVarChar:
-		return to.Kind == from.Kind && to.Length >= from.Length || from.Kind == types.KindChar && to.Kind == types.KindVarChar && to.Length >= from.Length ||
-			to.Kind == types.KindText && int64(to.Length) >= 4*int64(from.Length)
-	case from.Kind == types.KindVarBinary:
-		return (to.Kind == types.KindVarBinary || to.Kind == types.KindBlob) && to.Length >= from.Length
-	case from.Kind == types.KindText, from.Kind == types.KindBlob:
-		return to.Kind == from.Kind && to.Length >= from.Length
-	}
-	return false
 }
 
 // setDefault is ALTER COLUMN ... SET DEFAULT and DROP DEFAULT.

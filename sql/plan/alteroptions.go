@@ -63,7 +63,7 @@ func (a *tableAlterer) option(o *ast.TableOption) {
 	case ast.TableOptionAutoIncrement:
 		a.change.AutoIncrement, a.change.effective = o.UintValue, true
 	case ast.TableOptionCollate:
-		if _, known := types.ParseCollation(o.StrValue); !known && !binaryCollation(o.StrValue) {
+		if _, known := types.ParseCollation(o.StrValue); !known && !types.BinaryCollation(o.StrValue) {
 			a.b.notes = append(a.b.notes, collationNote(o.StrValue))
 		}
 	}

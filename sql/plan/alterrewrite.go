@@ -26,7 +26,7 @@ func (a *columnAlterer) converts(old, col *types.Column) error {
 	switch {
 	case col.AutoIncrement && !old.AutoIncrement:
 		a.rewrite = "rows get numbers"
-	case !widens(old, col):
+	case !col.Widens(old):
 		if err := a.unrelated(old); err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (b *binder) source(id int, old, col *types.Column) (*expr.Node, error) {
 
 // sameStored reports whether the values of a column are those of another definition as they are stored.
 func sameStored(old, col *types.Column) bool {
-	return !col.AutoIncrement && widens(old, col)
+	return !col.AutoIncrement && col.Widens(old)
 }
 
 // shortText reports whether a column is of CHAR or VARCHAR.

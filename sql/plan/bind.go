@@ -141,15 +141,15 @@ func (e *env) binary(n *ast.BinaryOperationExpr) (*expr.Node, error) {
 	if !ok {
 		return nil, refuse("operator " + n.Op.String())
 	}
-	l, lok := unparen(n.L).(*ast.RowExpr)
-	r, rok := unparen(n.R).(*ast.RowExpr)
+	l, lok := ast.Unparen(n.L).(*ast.RowExpr)
+	r, rok := ast.Unparen(n.R).(*ast.RowExpr)
 	if lok && rok {
 		return e.compareRows(name, l.Values, r.Values)
 	}
-	if sub, ok := unparen(n.R).(*ast.SubqueryExpr); ok && lok {
+	if sub, ok := ast.Unparen(n.R).(*ast.SubqueryExpr); ok && lok {
 		return e.compareRowTo(name, l, sub)
 	}
-	if sub, ok := unparen(n.L).(*ast.SubqueryExpr); ok && rok {
+	if sub, ok := ast.Unparen(n.L).(*ast.SubqueryExpr); ok && rok {
 		return e.compareRowTo(cmp.Or(mirrored[name], name), r, sub)
 	}
 	if name == "and" || name == "or" || name == "xor" {
@@ -342,7 +342,7 @@ func (e *env) inList(n *ast.PatternInExpr) (*expr.Node, error) {
 
 // inValues makes "in" of plain values; rows, and lists whose types do not agree, become an OR of equalities.
 func (e *env) inValues(n *ast.PatternInExpr) (*expr.Node, error) {
-	if row, ok := unparen(n.Expr).(*ast.RowExpr); ok {
+	if row, ok := ast.Unparen(n.Expr).(*ast.RowExpr); ok {
 		return e.inRows(row, n.List)
 	}
 	nodes := append([]ast.ExprNode{n.Expr}, n.List...)
@@ -402,7 +402,7 @@ func isApproximate(t types.ColumnType) bool {
 func (e *env) inRows(row *ast.RowExpr, list []ast.ExprNode) (*expr.Node, error) {
 	var parts []*expr.Node
 	for _, v := range list {
-		r, ok := unparen(v).(*ast.RowExpr)
+		r, ok := ast.Unparen(v).(*ast.RowExpr)
 		if !ok {
 			return nil, errorf(errno.OperandColumns, "Operand should contain %d column(s)", len(row.Values))
 		}

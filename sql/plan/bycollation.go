@@ -181,7 +181,7 @@ func nullable(t types.ColumnType) types.ColumnType {
 
 // extreme reports whether an aggregate compares text that does not compare by its bytes.
 func extreme(name string, arg *expr.Node) bool {
-	return (name == "min" || name == "max") && arg != nil && isText(arg.Type) && arg.Type.Collation != types.CollationBinary && arg.Type.Collation != mixedCollation
+	return (name == "min" || name == "max") && arg != nil && arg.Type.IsText() && arg.Type.Collation != types.CollationBinary && arg.Type.Collation != mixedCollation
 }
 
 // pairOf is the key of a text with the text.

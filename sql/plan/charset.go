@@ -107,7 +107,7 @@ func (b *binder) encoded(n *expr.Node) *expr.Node {
 
 // storedText is text as a value of a type of bytes has it; for any other type the expression itself.
 func (b *binder) storedText(n *expr.Node, to types.ColumnType) *expr.Node {
-	if to.IsString() && !isText(to) && to.Kind != types.KindJSON {
+	if to.IsString() && !to.IsText() && to.Kind != types.KindJSON {
 		return b.encoded(n)
 	}
 	return n
@@ -119,7 +119,7 @@ func (b *binder) charsetOf(n *expr.Node) string {
 	switch {
 	case b.charsets[n].charset != "":
 		return b.charsets[n].charset
-	case isText(n.Type), n.Type.Kind == types.KindJSON, c != nil && c.Bits == 0:
+	case n.Type.IsText(), n.Type.Kind == types.KindJSON, c != nil && c.Bits == 0:
 		return "utf8mb4"
 	}
 	return "binary"

@@ -63,7 +63,7 @@ func (b *binder) addCheck(t *catalog.Table, d checkDef) error {
 		return errorf(errno.CheckNameTwice, "Duplicate check constraint name '%s'.", d.name)
 	}
 	r := &rowReader{table: t, of: d}
-	inspect(d.expr, r.visit)
+	ast.Inspect(d.expr, r.visit)
 	if r.err != nil {
 		return r.err
 	}
@@ -169,7 +169,7 @@ func (r *rowReader) visit(n ast.Node) bool {
 
 // column takes the name of a column, and leaves it bare: the table may get another name.
 func (r *rowReader) column(n *ast.ColumnName) error {
-	pos := columnNamed(r.table, n.Name.O)
+	pos := r.table.Schema.ColumnNamed(n.Name.O)
 	elsewhere := n.Table.O != "" && !strings.EqualFold(n.Table.O, r.table.Name)
 	if elsewhere || pos < 0 {
 		return r.of.unknown(n, elsewhere)

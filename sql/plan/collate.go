@@ -55,7 +55,7 @@ var keyedArgs = map[string]bool{"=": true, "!=": true, "<>": true, "<": true, "<
 
 // coercion tells the collation of an expression, and how much it insists.
 func (b *binder) coercion(n *expr.Node) (types.Collation, coercibility) {
-	if !isText(n.Type) {
+	if !n.Type.IsText() {
 		return types.CollationBinary, indifferent
 	}
 	own := n.Type.Collation
@@ -80,7 +80,7 @@ func (b *binder) coercion(n *expr.Node) (types.Collation, coercibility) {
 			level = min(level, implicit)
 		}
 		return own, level
-	case name == "cast" && isText(n.Args[0].Type), name == "convert_using":
+	case name == "cast" && n.Args[0].Type.IsText(), name == "convert_using":
 		return own, implicit
 	}
 	return own, coercible
@@ -139,7 +139,7 @@ func (b *binder) meet(operation string, args []*expr.Node) (types.Collation, err
 // comparesText reports whether all arguments are text, or nothing: as soon as one is a number, a time or bytes, no collation matters.
 func comparesText(args []*expr.Node) bool {
 	for _, a := range args {
-		if !isText(a.Type) && a.Type.Kind != types.KindNull {
+		if !a.Type.IsText() && a.Type.Kind != types.KindNull {
 			return false
 		}
 	}
@@ -180,7 +180,7 @@ func (b *binder) collatedCall(name string, args []*expr.Node) (*expr.Node, error
 // passed calls a function and gives its text the collation of the arguments.
 func (b *binder) passed(name string, args []*expr.Node) (*expr.Node, error) {
 	n, err := b.plainCall(name, args)
-	if err != nil || !isText(n.Type) {
+	if err != nil || !n.Type.IsText() {
 		return n, err
 	}
 	c, level := types.CollationBinary, coercible
@@ -377,7 +377,7 @@ func (b *binder) textOf(pair *expr.Node, like types.ColumnType) (*expr.Node, err
 		return nil, fmt.Errorf("BUG: %s: %w", fn.CollationText, err)
 	}
 	notNull := pair.Type.NotNull
-	if isText(like) {
+	if like.IsText() {
 		n.Type.Kind, n.Type.Length, n.Type.Collation = like.Kind, like.Length, like.Collation
 	}
 	n.Type.NotNull = notNull
@@ -386,7 +386,7 @@ func (b *binder) textOf(pair *expr.Node, like types.ColumnType) (*expr.Node, err
 
 // keyed is what an expression is compared, grouped and sorted by.
 func (b *binder) keyed(n *expr.Node) (*expr.Node, error) {
-	if !isText(n.Type) || n.Type.Collation == types.CollationBinary || n.Type.Collation == mixedCollation {
+	if !n.Type.IsText() || n.Type.Collation == types.CollationBinary || n.Type.Collation == mixedCollation {
 		return n, nil // what is mixed compares with nothing but itself
 	}
 	out, err := b.keys(n.Type.Collation, []*expr.Node{n})
@@ -415,7 +415,7 @@ func (e *env) collate(n *ast.SetCollationExpr) (*expr.Node, error) {
 		return nil, err
 	}
 	c, known := types.ParseCollation(n.Collate)
-	if !known && binaryCollation(n.Collate) {
+	if !known && types.BinaryCollation(n.Collate) {
 		known = true
 	}
 	if !known {
@@ -430,10 +430,10 @@ func (e *env) collate(n *ast.SetCollationExpr) (*expr.Node, error) {
 	if own, level := e.b.coercion(x); c == types.CollationBinary && own == c && (level == implicit || level == indifferent) {
 		return x, nil // as it is
 	}
-	if x.Type.IsString() && !isText(x.Type) {
+	if x.Type.IsString() && !x.Type.IsText() {
 		return nil, errorf(errno.CollationMismatch, "COLLATION '%s' is not valid for CHARACTER SET 'binary'", c)
 	}
-	if !isText(x.Type) {
+	if !x.Type.IsText() {
 		if x, err = e.b.coerce(x, types.ColumnType{Kind: types.KindVarChar, Length: fn.DisplayLength(x.Type)}); err != nil {
 			return nil, err
 		}
@@ -444,7 +444,7 @@ func (e *env) collate(n *ast.SetCollationExpr) (*expr.Node, error) {
 
 // unionCollation is the collation of a column of a set operation.
 func (b *binder) unionCollation(l, r int, t types.ColumnType) (types.Collation, error) {
-	if !isText(t) {
+	if !t.IsText() {
 		return types.CollationBinary, nil
 	}
 	c, _, bad := b.aggregateCollations([]*expr.Node{b.col(l), b.col(r)})

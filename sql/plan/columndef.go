@@ -24,7 +24,7 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 	}
 	t := col.Type
 	if !special {
-		if t, err = columnType(def.Tp); err != nil {
+		if t, err = ast.ColumnType(def.Tp); err != nil {
 			return col, err
 		}
 	}
@@ -48,7 +48,7 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
 	case zerofill && t.IsNumeric() && !special:
 		col.Type.Unsigned = t.IsInteger()
-		col.Shown = zerofillName(col.Type, def.Tp.GetFlen())
+		col.Shown = sqltypes.ZerofillName(col.Type, def.Tp.GetFlen())
 	case t.Kind == types.KindTinyInt && t.Length == 1:
 		col.Shown = "tinyint(1)"
 	}
@@ -88,10 +88,10 @@ func (b *binder) collated(col *types.Column, def *ast.ColumnDef, collation types
 	case name == "" && def.Tp.GetCharset() != "":
 	case name == "":
 		c = collation
-	case !known && !binaryCollation(name), known && c != types.CollationBinary && col.Special():
+	case !known && !types.BinaryCollation(name), known && c != types.CollationBinary && col.Special():
 		b.notes = append(b.notes, "collation "+name+" of column '"+col.Name+"' is not kept: strings compare by their bytes")
 	}
-	if isText(col.Type) {
+	if col.Type.IsText() {
 		col.Type.Collation = c
 	}
 }
@@ -141,7 +141,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 // columnDefault checks a DEFAULT and keeps its text.
 func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 	invalid := errorf(errno.BadDefault, "Invalid default value for '%s'", col.Name)
-	if call, ok := unparen(n).(*ast.FuncCallExpr); ok {
+	if call, ok := ast.Unparen(n).(*ast.FuncCallExpr); ok {
 		switch call.FnName.L {
 		case "current_timestamp", "now", "localtime", "localtimestamp":
 			if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {

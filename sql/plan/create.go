@@ -234,7 +234,7 @@ func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
 func foreignType(col *types.Column, word string) error {
 	switch base, _, _ := strings.Cut(word, "("); strings.ToUpper(strings.TrimSpace(base)) {
 	case "STRING":
-		col.Type.Kind, col.Type.Length = types.KindText, longText
+		col.Type.Kind, col.Type.Length = types.KindText, ast.LongText
 		col.Shown = "string"
 	case "LARGEINT":
 		return refuse("LARGEINT")
@@ -258,7 +258,7 @@ func (c *creator) collation() error {
 			continue
 		}
 		known := false
-		if c.table.Collation, known = types.ParseCollation(o.StrValue); !known && !binaryCollation(o.StrValue) {
+		if c.table.Collation, known = types.ParseCollation(o.StrValue); !known && !types.BinaryCollation(o.StrValue) {
 			c.note(collationNote(o.StrValue))
 		}
 	}

@@ -104,7 +104,7 @@ func storable(c physical.OutColumn) types.ColumnType {
 		t.Length = types.MaxDecimalPrecision
 	case t.IsString() && (t.Length == 0 || t.Length > maxVarChar):
 		binary := t.Kind == types.KindBinary || t.Kind == types.KindVarBinary || t.Kind == types.KindBlob
-		if t.Kind, t.Length = types.KindText, longText; binary {
+		if t.Kind, t.Length = types.KindText, ast.LongText; binary {
 			t.Kind = types.KindBlob
 		}
 	}

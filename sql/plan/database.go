@@ -19,7 +19,7 @@ func DatabaseCollation(options []*ast.DatabaseOption) (to types.Collation, notes
 			}
 		case ast.DatabaseOptionCollate:
 			known := false
-			if to, known = types.ParseCollation(o.Value); !known && !binaryCollation(o.Value) {
+			if to, known = types.ParseCollation(o.Value); !known && !types.BinaryCollation(o.Value) {
 				notes = append(notes, collationNote(o.Value))
 			}
 		case ast.DatabaseOptionEncryption:

@@ -40,9 +40,9 @@ func defaultOption(def *ast.ColumnDef) ast.ExprNode {
 // defaultIsExpr reports whether a DEFAULT that is not the time of a row is more than a literal. What has no literals as defaults in MySQL
 // takes those in parentheses there; MariaDB takes them bare, and its dumps have them so.
 func defaultIsExpr(col *types.Column, n ast.ExprNode) bool {
-	inner := unparen(n)
+	inner := ast.Unparen(n)
 	if sign, ok := inner.(*ast.UnaryOperationExpr); ok {
-		inner = unparen(sign.V)
+		inner = ast.Unparen(sign.V)
 	}
 	switch x := inner.(type) {
 	case *ast.Literal:
@@ -56,12 +56,12 @@ func defaultIsExpr(col *types.Column, n ast.ExprNode) bool {
 
 // settleDefault reads the expression that is the default of a column of a table whose columns are known, if it is one.
 func (b *binder) settleDefault(t *catalog.Table, name string, n ast.ExprNode) error {
-	pos := columnNamed(t, name)
+	pos := t.Schema.ColumnNamed(name)
 	if pos < 0 || t.Schema.Columns[pos].DefaultExpr == nil {
 		return nil
 	}
 	r := &rowReader{table: t, of: defaultOf{name, pos}}
-	inspect(n, r.visit)
+	ast.Inspect(n, r.visit)
 	if r.err != nil {
 		return r.err
 	}

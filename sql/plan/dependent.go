@@ -69,7 +69,7 @@ func (d *dependent) domain() (*rel, []int) {
 
 // bytewise is the type of a column that is compared by its bytes.
 func bytewise(t types.ColumnType) types.ColumnType {
-	if isText(t) {
+	if t.IsText() {
 		t.Collation = types.CollationBinary
 	}
 	return t

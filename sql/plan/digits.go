@@ -147,7 +147,7 @@ func (b *binder) precise(f *expr.AggFunc, arg *expr.Node, nested bool) types.Col
 
 // nestedAggregates finds the aggregates of an expression with which something is computed.
 func nestedAggregates(n ast.Node, into map[*ast.AggregateFuncExpr]bool) {
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SubqueryExpr:
 			return false
@@ -159,7 +159,7 @@ func nestedAggregates(n ast.Node, into map[*ast.AggregateFuncExpr]bool) {
 		default:
 			return true
 		}
-		inspect(n, func(n ast.Node) bool {
+		ast.Inspect(n, func(n ast.Node) bool {
 			if a, ok := n.(*ast.AggregateFuncExpr); ok {
 				into[a] = true
 			}

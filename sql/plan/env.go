@@ -138,7 +138,7 @@ func (s *cteScope) with(w *ast.WithClause) (*cteScope, error) {
 // usesTable reports whether a query reads an unqualified table of that name anywhere.
 func usesTable(n ast.Node, name string) bool {
 	found := false
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		if t, ok := n.(*ast.TableName); ok && t.Schema.L == "" && t.Name.L == name {
 			found = true
 		}
@@ -146,18 +146,6 @@ func usesTable(n ast.Node, name string) bool {
 	})
 	return found
 }
-
-// inspector calls a function for each AST node.
-type inspector struct{ f func(ast.Node) bool }
-
-// Enter calls the function; false skips the children.
-func (v inspector) Enter(n ast.Node) (ast.Node, bool) { return n, !v.f(n) }
-
-// Leave goes on.
-func (v inspector) Leave(n ast.Node) (ast.Node, bool) { return n, true }
-
-// inspect visits an AST, parents first; f returns false to skip the children.
-func inspect(n ast.Node, f func(ast.Node) bool) { n.Accept(inspector{f}) }
 
 // match reports whether the column answers to a (qualified) name.
 func (c *scopeColumn) match(name *ast.ColumnName) bool {

@@ -23,5 +23,5 @@ func refused(err error) bool {
 
 // refuse names a construct that is understood but not offered.
 func refuse(what string) *Error {
-	return errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
+	return sqltypes.NotSupported(what)
 }

@@ -77,29 +77,13 @@ func (f *filler) defaultOf(i int) (*expr.Node, error) {
 		if e, ok := sqltypes.AsError(err); ok {
 			f.warnings.add(e, "", 0)
 		}
-		return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: zeroValue(c.Type)}, nil
+		return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: sqltypes.ZeroValue(c.Type)}, nil
 	}
 	return d, err
 }
 
 // several says how many rows the statement writes: without strict mode NULL is an error only in an INSERT of a single one.
 func (f *filler) several(rows int) { f.lenient = f.lenient || !f.strict && rows > 1 }
-
-// zeroValue is the implicit default of a type.
-func zeroValue(t types.ColumnType) expr.Value {
-	switch t.Kind {
-	case types.KindDate, types.KindDateTime, types.KindTimestamp:
-		return expr.Value{I: sqltypes.ZeroOf(t.Kind)}
-	case types.KindJSON:
-		return expr.Value{B: []byte("null")}
-	case types.KindBinary:
-		return expr.Value{B: make([]byte, t.Length)}
-	}
-	if t.IsString() {
-		return expr.Value{B: []byte{}}
-	}
-	return expr.Value{}
-}
 
 // builder starts the columns of the table.
 func (f *filler) builder(rows int) []*vec.ColumnBuilder {
@@ -168,7 +152,7 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 	}
 	if e, ok := sqltypes.AsError(err); ok && l.nulls && e.Code == errno.BadNull {
 		l.warnings.add(e, c.Name, row)
-		return zeroValue(c.Type), nil
+		return sqltypes.ZeroValue(c.Type), nil
 	}
 	return out, sqltypes.WithColumn(err, c.Name, row)
 }

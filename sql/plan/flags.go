@@ -6,6 +6,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 )
 
 // columnFlags is what clients are told of a stored column.
@@ -21,7 +22,7 @@ func columnFlags(t *catalog.Table, c *types.Column) uint16 {
 		f |= physical.FlagNoDefault
 	}
 	switch {
-	case zerofillWidth(c) > 0:
+	case sqltypes.ZerofillWidth(c) > 0:
 		f |= physical.FlagZerofill
 	case c.IsSet():
 		f |= physical.FlagSet

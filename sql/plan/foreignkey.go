@@ -282,7 +282,7 @@ func (a *foreignAdder) referred(names []string) error {
 	p := a.parent
 	a.key.RefTable, a.key.RefColumns = p.ID, nil
 	for _, n := range names {
-		at := columnNamed(p, n)
+		at := p.Schema.ColumnNamed(n)
 		if at < 0 {
 			return errorf(errno.NoColumnInParent, "Failed to add the foreign key constraint. Missing column '%s' for constraint '%s' in the referenced table '%s'",
 				n, a.key.Name, p.Name)

@@ -11,6 +11,7 @@ import (
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 )
 
 // source is a bound FROM item: its rel and the names it offers.
@@ -182,7 +183,7 @@ func (b *binder) baseTable(t *catalog.Table, db, name string) source {
 		c := &t.Schema.Columns[i]
 		id := b.newColumn(column{name: c.Name, typ: c.Type, table: t, pos: i,
 			origin: physical.OutColumn{Name: c.Name, Table: name, Database: db, Column: c.Name, Type: c.Type, BaseTable: t.Name,
-				Flags: columnFlags(t, c), Bits: max(c.Bits, zerofillWidth(c))}})
+				Flags: columnFlags(t, c), Bits: max(c.Bits, sqltypes.ZerofillWidth(c))}})
 		s.rel.out = append(s.rel.out, id)
 		s.rel.columns = append(s.rel.columns, i)
 		s.cols = append(s.cols, scopeColumn{db: db, table: name, name: c.Name, id: id, hidden: c.Hidden})
@@ -356,7 +357,7 @@ func oneColumn(cols []scopeColumn, name string) (int, error) {
 
 // predicate binds a condition as TRUE, FALSE or NULL.
 func (e *env) predicate(n ast.ExprNode) (*expr.Node, error) {
-	if m, ok := unparen(n).(*ast.MatchAgainst); ok {
+	if m, ok := ast.Unparen(n).(*ast.MatchAgainst); ok {
 		return e.matchFound(m)
 	}
 	c, err := e.bind(n)

@@ -467,7 +467,7 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	to, err := columnType(n.Tp)
+	to, err := ast.ColumnType(n.Tp)
 	if err != nil {
 		return nil, err
 	}
@@ -537,7 +537,7 @@ func (e *env) defaultOf(n *ast.DefaultExpr) (*expr.Node, error) {
 		return nil, refuse("DEFAULT in this place")
 	}
 	if e.target != nil {
-		if i := columnNamed(e.target, n.Name.Name.O); i >= 0 {
+		if i := e.target.Schema.ColumnNamed(n.Name.Name.O); i >= 0 {
 			return e.b.defaultValue(&e.target.Schema.Columns[i])
 		}
 	}

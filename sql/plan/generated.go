@@ -47,9 +47,9 @@ func onlyGenerated(col *types.Column, hasDefault bool) error {
 
 // generate settles the expression of a generated column of a table whose columns are known.
 func (b *binder) generate(t *catalog.Table, d generatedDef) error {
-	pos := columnNamed(t, d.column)
+	pos := t.Schema.ColumnNamed(d.column)
 	r := &rowReader{table: t, of: generatedExpr{d.column, pos}}
-	inspect(d.expr, r.visit)
+	ast.Inspect(d.expr, r.visit)
 	if r.err != nil {
 		return r.err
 	}
@@ -242,7 +242,7 @@ func changedColumns(assigned []Assign, follows []generation) []int {
 
 // isDefault recognises DEFAULT, all that can be said of the value of a generated column.
 func isDefault(n ast.ExprNode) bool {
-	d, ok := unparen(n).(*ast.DefaultExpr)
+	d, ok := ast.Unparen(n).(*ast.DefaultExpr)
 	return ok && d.Name == nil
 }
 

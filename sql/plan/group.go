@@ -77,7 +77,7 @@ func sameAgg(a, b expr.AggFunc) bool {
 func (s *selecter) aggCalls() []*ast.AggregateFuncExpr {
 	var out []*ast.AggregateFuncExpr
 	visit := callsOf(&out)
-	s.afterGrouping(func(n ast.Node) { inspect(n, visit) })
+	s.afterGrouping(func(n ast.Node) { ast.Inspect(n, visit) })
 	return out
 }
 
@@ -189,7 +189,7 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr, nested bool) (f expr.AggFu
 	if err != nil {
 		return f, visible, err
 	}
-	if result.Collation = types.CollationBinary; arg != nil && isText(result) {
+	if result.Collation = types.CollationBinary; arg != nil && result.IsText() {
 		result.Collation, _ = e.b.coercion(arg)
 	}
 	f.Type, visible = result, result

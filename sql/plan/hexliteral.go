@@ -18,7 +18,7 @@ var comparing = []string{"=", "!=", "<", "<=", ">", ">=", "<=>", "between", "in"
 
 // literalNumber is the number of a hex or bit literal, nil = it is none, or has more than eight bytes.
 func literalNumber(n ast.ExprNode) *expr.Node {
-	l, ok := unparen(n).(*ast.Literal)
+	l, ok := ast.Unparen(n).(*ast.Literal)
 	if !ok || l.Kind != ast.LiteralHex && l.Kind != ast.LiteralBit || len(l.Str) > 8 || l.Type.GetFlag()&ast.UnderScoreCharsetFlag != 0 {
 		return nil
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -195,16 +194,6 @@ func (p *InsertPlan) resolve(b *binder, name string) error {
 	return err
 }
 
-// columnNamed finds a column that statements may name, or -1.
-func columnNamed(t *catalog.Table, name string) int {
-	for i := range t.Schema.Columns {
-		if c := &t.Schema.Columns[i]; !c.Hidden && strings.EqualFold(c.Name, name) {
-			return i
-		}
-	}
-	return -1
-}
-
 // fromQuery plans INSERT ... SELECT.
 func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 	out, err := b.query(q, nil, nil)
@@ -306,7 +295,7 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 			}
 			n = &ast.DefaultExpr{}
 		}
-		switch x := unparen(n).(type) {
+		switch x := ast.Unparen(n).(type) {
 		case *ast.DefaultExpr:
 			switch c := &p.Table.Schema.Columns[p.columns[i]]; {
 			case x.Name == nil && c.DefaultExpr != nil:
@@ -456,7 +445,7 @@ func (p *InsertPlan) scope(ids []int) []scopeColumn {
 
 // assigned binds the value of an assignment; DEFAULT is the column's.
 func assigned(e *env, b *binder, c *types.Column, n ast.ExprNode) (*expr.Node, error) {
-	if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
+	if d, ok := ast.Unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
 		if c.DefaultExpr != nil {
 			return e.assignedDefault(c)
 		}

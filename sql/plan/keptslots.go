@@ -98,7 +98,7 @@ func (f *slotFinder) Leave(n ast.Node) (ast.Node, bool) {
 // there is more than columns and operators.
 func (f *slotFinder) assigned(n ast.ExprNode) bool {
 	plain := true
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ColumnNameExpr, *ast.ColumnName, *ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.BinaryOperationExpr, *ast.IsNullExpr:
 		case *ast.Literal, *ast.Param:
@@ -188,7 +188,7 @@ func (f *slotFinder) comparison(n *ast.BinaryOperationExpr) bool {
 
 // compared takes values that are compared with a column of a table, or rows of them with a row of columns; false = they are something else.
 func (f *slotFinder) compared(column ast.ExprNode, values ...ast.ExprNode) bool {
-	row, ok := unparen(column).(*ast.RowExpr)
+	row, ok := ast.Unparen(column).(*ast.RowExpr)
 	columns := []ast.ExprNode{column}
 	if ok {
 		columns = row.Values
@@ -197,7 +197,7 @@ func (f *slotFinder) compared(column ast.ExprNode, values ...ast.ExprNode) bool 
 	for _, v := range values {
 		if !ok {
 			all = append(all, v)
-		} else if r, same := unparen(v).(*ast.RowExpr); same && len(r.Values) == len(columns) {
+		} else if r, same := ast.Unparen(v).(*ast.RowExpr); same && len(r.Values) == len(columns) {
 			all = append(all, r.Values...)
 		} else {
 			return false
@@ -205,7 +205,7 @@ func (f *slotFinder) compared(column ast.ExprNode, values ...ast.ExprNode) bool 
 	}
 	of := make([]*types.Column, len(columns))
 	for i, c := range columns {
-		if of[i] = f.column(unparen(c)); of[i] == nil {
+		if of[i] = f.column(ast.Unparen(c)); of[i] == nil {
 			return false
 		}
 	}
@@ -253,7 +253,7 @@ func (s *keptScope) column(n ast.ExprNode) (c *types.Column, known bool) {
 		if !some {
 			continue
 		}
-		if at := columnNamed(s.tables[i].Table, bare); at >= 0 {
+		if at := s.tables[i].Table.Schema.ColumnNamed(bare); at >= 0 {
 			if c != nil {
 				return nil, false
 			}
@@ -271,7 +271,7 @@ func (f *slotFinder) isValue(n ast.ExprNode) bool {
 // holdsValue reports whether a value stands anywhere in a part of a query.
 func (f *slotFinder) holdsValue(n ast.Node) bool {
 	found := false
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		x, ok := n.(ast.ExprNode)
 		found = found || ok && f.isValue(x)
 		return !found

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"stele/meta/catalog"
@@ -137,7 +138,7 @@ func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, form keyFor
 		if p.Column == nil {
 			return nil, refuse("a key over an expression")
 		}
-		if i := columnNamed(t, p.Column.Name.O); i >= 0 && p.Length > 0 && form != fullTextForm {
+		if i := t.Schema.ColumnNamed(p.Column.Name.O); i >= 0 && p.Length > 0 && form != fullTextForm {
 			switch c := &t.Schema.Columns[i]; {
 			case !prefixable(c) || int64(p.Length) > int64(c.Type.Length):
 				return nil, errorf(errno.WrongKeyPrefix, "Incorrect prefix key; the used key part isn't a string, the used length is longer than the key part, "+
@@ -197,7 +198,7 @@ func keepPrefixes(t *catalog.Table, k *catalog.UniqueKey) {
 func keyIDs(t *catalog.Table, names []string) ([]types.ColumnID, error) {
 	var out []types.ColumnID
 	for _, n := range names {
-		i := columnNamed(t, n)
+		i := t.Schema.ColumnNamed(n)
 		if i < 0 {
 			return nil, errorf(errno.KeyColumnMissing, "Key column '%s' doesn't exist in table", n)
 		}
@@ -227,7 +228,7 @@ func addKey(t *catalog.Table, name string, names []string, form keyForm, parts [
 	if name == "" {
 		name = names[0]
 		for i := 2; hasKey(t, name); i++ {
-			name = names[0] + "_" + itoa(i)
+			name = names[0] + "_" + strconv.Itoa(i)
 		}
 	}
 	switch {
@@ -267,7 +268,7 @@ func hasKey(t *catalog.Table, name string) bool {
 func indexable(col *types.Column) error {
 	switch col.Type.Kind {
 	case types.KindText, types.KindBlob:
-		if col.Shown == "" && col.Type.Length > tinyText {
+		if col.Shown == "" && col.Type.Length > ast.TinyText {
 			return errorf(errno.BlobKeyWithoutLength, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
 		}
 	case types.KindJSON:

@@ -12,7 +12,7 @@ import (
 
 // tellsID returns the argument of LAST_INSERT_ID(x), if that is what an expression is.
 func tellsID(n ast.ExprNode) (ast.ExprNode, bool) {
-	call, ok := unparen(n).(*ast.FuncCallExpr)
+	call, ok := ast.Unparen(n).(*ast.FuncCallExpr)
 	if !ok || call.FnName.L != "last_insert_id" || len(call.Args) != 1 {
 		return nil, false
 	}

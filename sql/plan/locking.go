@@ -127,7 +127,7 @@ func isMadeUp(ctx *Context, name *ast.TableName) bool {
 // groups reports whether a row of the answer is not made of one row of the table. What queries within the select list group is theirs.
 func groups(stmt *ast.SelectStmt) bool {
 	grouped := stmt.GroupBy != nil || stmt.Having != nil || stmt.Distinct
-	inspect(stmt.Fields, func(n ast.Node) bool {
+	ast.Inspect(stmt.Fields, func(n ast.Node) bool {
 		switch n.(type) {
 		case *ast.SubqueryExpr:
 			return false

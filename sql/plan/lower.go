@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -67,7 +68,7 @@ func at(e *expr.Node, layout []int) *expr.Node {
 	return substitute(e, func(c *expr.Node) *expr.Node {
 		i := slices.Index(layout, c.Col)
 		if i < 0 {
-			panic("BUG: column id " + itoa(c.Col) + " is not in reach")
+			panic("BUG: column id " + strconv.Itoa(c.Col) + " is not in reach")
 		}
 		n := *c
 		n.Col = i

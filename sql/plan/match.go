@@ -128,7 +128,7 @@ func (e *env) wordCounts(s search) (*expr.Node, error) {
 	var sql strings.Builder
 	fmt.Fprintf(&sql, "SELECT CONCAT_WS(' ', COUNT(*)")
 	for i := range s.words {
-		fmt.Fprintf(&sql, ", SUM(%s(%s, %d", syntax.QuoteName(fn.MatchHas+":"+s.param), quoteText(string(s.query.Value.B)), i)
+		fmt.Fprintf(&sql, ", SUM(%s(%s, %d", syntax.QuoteName(fn.MatchHas+":"+s.param), syntax.QuoteText(string(s.query.Value.B)), i)
 		for _, name := range s.names {
 			sql.WriteString(", " + syntax.QuoteName(name))
 		}
@@ -153,7 +153,7 @@ func (b *binder) byRank(n *ast.SelectStmt) *ast.SelectStmt {
 		}
 	}
 	for _, c := range astConjuncts(n.Where) {
-		if m, ok := unparen(c).(*ast.MatchAgainst); ok {
+		if m, ok := ast.Unparen(c).(*ast.MatchAgainst); ok {
 			ordered := *n
 			ordered.OrderBy = &ast.OrderByClause{Items: []*ast.ByItem{{Expr: m, Desc: true}}}
 			return &ordered
@@ -165,7 +165,7 @@ func (b *binder) byRank(n *ast.SelectStmt) *ast.SelectStmt {
 // aggregates reports whether an expression has an aggregate of its query.
 func aggregates(n ast.Node) bool {
 	found := false
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		if _, ok := n.(*ast.AggregateFuncExpr); ok {
 			found = true
 		}

@@ -305,7 +305,7 @@ func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
 			return true, errorf(errno.DisplayWidthTooBig, "Display width out of range for column '%s' (max = 64)", col.Name)
 		}
 		col.Type = types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
-		col.Shown = "bit(" + itoa(int(col.Bits)) + ")"
+		col.Shown = "bit(" + strconv.Itoa(int(col.Bits)) + ")"
 		return true, nil
 	case ast.TypeEnum, ast.TypeSet:
 	default:

@@ -68,7 +68,7 @@ func (c *creator) mysqlPartition(p *ast.PartitionOptions) error {
 		names = append(names, n.Name.O)
 	}
 	if p.Expr != nil {
-		col, ok := unparen(p.Expr).(*ast.ColumnNameExpr)
+		col, ok := ast.Unparen(p.Expr).(*ast.ColumnNameExpr)
 		if !ok {
 			return refuse("PARTITION BY an expression")
 		}

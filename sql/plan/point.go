@@ -107,7 +107,7 @@ func bareColumn(n ast.ExprNode, alias string) (string, bool) {
 
 // equalities lists the columns that a conjunction compares with constants, in the order of the text.
 func equalities(n ast.ExprNode, alias string, out []string) ([]string, bool) {
-	op, ok := unparen(n).(*ast.BinaryOperationExpr)
+	op, ok := ast.Unparen(n).(*ast.BinaryOperationExpr)
 	if !ok {
 		return nil, false
 	}
@@ -167,7 +167,7 @@ func (p *Point) bind(names []string) bool {
 // columnsNamed are the columns with some names.
 func columnsNamed(t *catalog.Table, names []string) (ids []types.ColumnID, ok bool) {
 	for _, n := range names {
-		i := columnNamed(t, n)
+		i := t.Schema.ColumnNamed(n)
 		if i < 0 {
 			return nil, false
 		}
@@ -257,7 +257,7 @@ func pointKind(t types.ColumnType) bool {
 func (p *Point) fragment() bool {
 	f := physical.Fragment{Schema: p.Table.Schema}
 	for _, c := range p.Schema {
-		i := columnNamed(p.Table, c.Column)
+		i := p.Table.Schema.ColumnNamed(c.Column)
 		if i < 0 {
 			return false
 		}

@@ -101,7 +101,7 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 		if a.Column.Schema.O != "" || a.Column.Table.O != "" && a.Column.Table.O != p.Name {
 			return false
 		}
-		at := columnNamed(p.Table, a.Column.Name.O)
+		at := p.Table.Schema.ColumnNamed(a.Column.Name.O)
 		if at < 0 || s.Columns[at].Type.Kind == types.KindTimestamp || generates(p.Table, at) || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
 			return false
 		}
@@ -178,7 +178,7 @@ func (p *PointWrite) slot(s slot) *expr.Node {
 
 // operation binds sums, differences and products of integer constants and columns that no assignment has changed before.
 func (p *PointWrite) operation(n ast.ExprNode, change *physical.Change) (*expr.Node, bool) {
-	switch x := unparen(n).(type) {
+	switch x := ast.Unparen(n).(type) {
 	case *ast.UnaryOperationExpr:
 		if x.Op == ast.OpMinus && isInt(x.V) {
 			return p.slot(slot{typ: types.ColumnType{Kind: types.KindBigInt}, operand: true, minus: true}), true
@@ -196,7 +196,7 @@ func (p *PointWrite) operation(n ast.ExprNode, change *physical.Change) (*expr.N
 		return out, err == nil
 	case *ast.ColumnNameExpr:
 		name, ok := bareColumn(x, p.Name)
-		at := columnNamed(p.Table, name)
+		at := p.Table.Schema.ColumnNamed(name)
 		if !ok || at < 0 || assigns(change, at) {
 			return nil, false
 		}
@@ -214,8 +214,8 @@ var pointOperators = map[ast.Op]string{ast.OpPlus: "+", ast.OpMinus: "-", ast.Op
 
 // isInt recognises a parameter, which has yet to prove it, and an integer literal.
 func isInt(n ast.ExprNode) bool {
-	l, ok := unparen(n).(*ast.Literal)
-	return isValue(unparen(n)) && (!ok || l.Kind == ast.LiteralInt)
+	l, ok := ast.Unparen(n).(*ast.Literal)
+	return isValue(ast.Unparen(n)) && (!ok || l.Kind == ast.LiteralInt)
 }
 
 // Bind returns where the row is, and the constants that Change refers to, nil when it refers to none; what names no zone is in loc, and now

@@ -240,7 +240,7 @@ func columnEquality(p *expr.Node) (l, r *expr.Node, ok bool) {
 	}
 	a, c := p.Args[0].Type, p.Args[1].Type
 	a.NotNull, c.NotNull = false, false
-	return p.Args[0], p.Args[1], a == c || a.IsInteger() && c.IsInteger() && a.Unsigned == c.Unsigned || isText(a) && isText(c)
+	return p.Args[0], p.Args[1], a == c || a.IsInteger() && c.IsInteger() && a.Unsigned == c.Unsigned || a.IsText() && c.IsText()
 }
 
 // constantCondition reads a comparison of one bare column with constants.

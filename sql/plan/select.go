@@ -182,7 +182,7 @@ func astConjuncts(n ast.ExprNode) []ast.ExprNode {
 // hasSubquery reports whether an expression holds a subquery.
 func hasSubquery(n ast.Node) bool {
 	found := false
-	inspect(n, func(n ast.Node) bool {
+	ast.Inspect(n, func(n ast.Node) bool {
 		if _, ok := n.(*ast.SubqueryExpr); ok {
 			found = true
 		}
@@ -234,7 +234,7 @@ func fieldName(f *ast.SelectField) string {
 	if f.AsName.O != "" {
 		return f.AsName.O
 	}
-	switch n := unparen(f.Expr).(type) {
+	switch n := ast.Unparen(f.Expr).(type) {
 	case *ast.ColumnNameExpr:
 		return n.Name.Name.O
 	case ast.ValueExpr:
@@ -243,17 +243,6 @@ func fieldName(f *ast.SelectField) string {
 		}
 	}
 	return trimText(f.Text())
-}
-
-// unparen strips parentheses.
-func unparen(n ast.ExprNode) ast.ExprNode {
-	for {
-		p, ok := n.(*ast.ParenthesesExpr)
-		if !ok {
-			return n
-		}
-		n = p.Expr
-	}
 }
 
 // having filters after aggregation; without aggregation it is a second WHERE that knows aliases. A name of the select list comes before a column

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 
 	"stele/meta/types"
 	"stele/sql/errno"
@@ -138,7 +139,7 @@ func (b *binder) commonType(l, r types.ColumnType) (types.ColumnType, error) {
 		t = sig.Result
 	}
 	t.NotNull = notNull
-	if isText(t) {
+	if t.IsText() {
 		t.Collation = collation
 	}
 	return t, nil
@@ -243,7 +244,7 @@ func (b *binder) constRows(rows [][]*expr.Node) (queryOut, error) {
 				return out, err
 			}
 		}
-		name := "column_" + itoa(i)
+		name := "column_" + strconv.Itoa(i)
 		c := column{name: name, typ: t, weak: !slices.ContainsFunc(rows, func(row []*expr.Node) bool { return !b.weak(row[i]) })}
 		c.origin.Name, c.origin.Type = name, t
 		id := b.newColumn(c)

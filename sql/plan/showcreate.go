@@ -32,11 +32,6 @@ func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	return b.String()
 }
 
-// quoteText puts a text in single quotes.
-func quoteText(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + "'"
-}
-
 // quoteDouble puts a text in double quotes.
 func quoteDouble(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + `"`
@@ -77,7 +72,7 @@ func showMySQL(b *strings.Builder, names TableNames, t *catalog.Table) {
 	b.WriteString(strings.Join(lines, ",\n"))
 	fmt.Fprintf(b, "\n) ENGINE=%s DEFAULT CHARSET=%s COLLATE=%s", EngineName, t.Collation.Charset(), t.Collation)
 	if t.Comment != "" {
-		b.WriteString(" COMMENT=" + quoteText(t.Comment))
+		b.WriteString(" COMMENT=" + syntax.QuoteText(t.Comment))
 	}
 	if t.Partition != nil {
 		b.WriteString("\nPARTITION BY RANGE COLUMNS(" + quoteNames(t, t.Partition.Columns, ",") + ")\n(" + mysqlPartitions(t) + ")")
@@ -133,7 +128,7 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 	case c.Type.Kind == types.KindTimestamp:
 		s += " NULL"
 	}
-	value := ungivenText(c, quoteText)
+	value := ungivenText(c, syntax.QuoteText)
 	if value == "" && c.Generated == nil && !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON {
 		value = " DEFAULT NULL"
 	}
@@ -142,7 +137,7 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
 	}
 	if c.Comment != "" {
-		s += " COMMENT " + quoteText(c.Comment)
+		s += " COMMENT " + syntax.QuoteText(c.Comment)
 	}
 	return s
 }
@@ -168,7 +163,7 @@ func ungivenText(c *types.Column, quote func(string) string) string {
 func collateText(c *types.Column, of types.Collation) string {
 	own := c.Type.Collation
 	switch {
-	case own == of || !isText(c.Type):
+	case own == of || !c.Type.IsText():
 		return ""
 	case own.Charset() != of.Charset():
 		return " CHARACTER SET " + own.Charset() + " COLLATE " + own.String()
@@ -195,7 +190,7 @@ func mysqlPartitions(t *catalog.Table) string {
 			if t.Schema.Columns[by[at-1]].Type.IsInteger() {
 				return v
 			}
-			return quoteText(v)
+			return syntax.QuoteText(v)
 		})
 		out = append(out, "PARTITION "+syntax.QuoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
 	}

@@ -12,13 +12,13 @@ import (
 // filterBySubquery keeps the rows of e.rel for which a condition with subqueries holds. EXISTS, IN, ANY and ALL that stand
 // alone become semi and anti joins; anything else becomes joins that compute values, and a filter over them.
 func (e *env) filterBySubquery(n ast.ExprNode) error {
-	x, not := unparen(n), false
+	x, not := ast.Unparen(n), false
 	for {
 		u, ok := x.(*ast.UnaryOperationExpr)
 		if !ok || u.Op != ast.OpNot && u.Op != ast.OpNot2 {
 			break
 		}
-		x, not = unparen(u.V), !not
+		x, not = ast.Unparen(u.V), !not
 	}
 	before := e.rel
 	if done, err := e.subqueryJoin(x, not); done && !refused(err) {
@@ -150,7 +150,7 @@ func atMostOneRow(r *rel) bool {
 
 // operand binds the left side of IN or ANY: one value or a row.
 func (e *env) operand(n ast.ExprNode) ([]*expr.Node, error) {
-	if row, ok := unparen(n).(*ast.RowExpr); ok {
+	if row, ok := ast.Unparen(n).(*ast.RowExpr); ok {
 		return e.values(row.Values)
 	}
 	x, err := e.value(n)

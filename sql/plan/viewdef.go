@@ -48,7 +48,7 @@ func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced types.TableID) 
 // checkViewQuery refuses what the query of a view cannot have.
 func checkViewQuery(q ast.Node) error {
 	var err error
-	inspect(q, func(n ast.Node) bool {
+	ast.Inspect(q, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.VariableExpr, *ast.Param:
 			err = errorf(errno.ViewVariable, "View's SELECT contains a variable or parameter")
@@ -191,7 +191,7 @@ func (m *meaning) selected(s *selecter) {
 
 // write puts what was noted into the tree.
 func (m *meaning) write(q ast.Node) {
-	inspect(q, func(n ast.Node) bool {
+	ast.Inspect(q, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectStmt:
 			if fields, ok := m.fields[n]; ok {

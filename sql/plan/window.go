@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"stele/meta/types"
@@ -12,8 +11,6 @@ import (
 	ast "stele/sql/parse"
 	"stele/sql/physical"
 )
-
-func itoa(i int) string { return strconv.Itoa(i) }
 
 // window adds the window functions of the select list and ORDER BY, one operator for each distinct window.
 func (s *selecter) window() error {
@@ -54,12 +51,12 @@ func (s *selecter) windowCalls() []*ast.WindowFuncExpr {
 	visit := callsOf(&out)
 	for _, f := range s.fields {
 		if f.Expr != nil {
-			inspect(f.Expr, visit)
+			ast.Inspect(f.Expr, visit)
 		}
 	}
 	if s.stmt.OrderBy != nil {
 		for _, it := range s.stmt.OrderBy.Items {
-			inspect(it.Expr, visit)
+			ast.Inspect(it.Expr, visit)
 		}
 	}
 	return out
@@ -224,7 +221,7 @@ func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 	if err != nil {
 		return err
 	}
-	if result.Collation = types.CollationBinary; len(f.Args) > 0 && isText(result) {
+	if result.Collation = types.CollationBinary; len(f.Args) > 0 && result.IsText() {
 		result.Collation, _ = s.b.coercion(f.Args[0])
 	}
 	f.Type = result

@@ -16,7 +16,7 @@ func (b *binder) years(nodes []ast.ExprNode, values []*expr.Node) []*expr.Node {
 	if at < 0 {
 		return values
 	}
-	if _, named := unparen(nodes[at]).(*ast.ColumnNameExpr); !named {
+	if _, named := ast.Unparen(nodes[at]).(*ast.ColumnNameExpr); !named {
 		return values
 	}
 	out, year := slices.Clone(values), types.ColumnType{Kind: types.KindYear}

@@ -147,3 +147,8 @@ func Tokenize(src string, mode Mode) []Token {
 
 // QuoteName puts a name in backticks: the tokenizer reads it back as it is.
 func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// QuoteText puts a text in single quotes.
+func QuoteText(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + "'"
+}

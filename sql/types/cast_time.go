@@ -77,6 +77,22 @@ func ZeroOf(k mt.Kind) int64 {
 	return ZeroDateTime
 }
 
+// ZeroValue is the implicit default of a type.
+func ZeroValue(t mt.ColumnType) vec.Value {
+	switch t.Kind {
+	case mt.KindDate, mt.KindDateTime, mt.KindTimestamp:
+		return vec.Value{I: ZeroOf(t.Kind)}
+	case mt.KindJSON:
+		return vec.Value{B: []byte("null")}
+	case mt.KindBinary:
+		return vec.Value{B: make([]byte, t.Length)}
+	}
+	if t.IsString() {
+		return vec.Value{B: []byte{}}
+	}
+	return vec.Value{}
+}
+
 // localMicros returns any value as a datetime of the session's zone.
 func localMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
 	switch {

@@ -27,6 +27,11 @@ func Errorf(code uint16, format string, args ...any) *Error {
 	return &Error{Code: code, State: errno.State(code), Msg: fmt.Sprintf(format, args...)}
 }
 
+// NotSupported is the error of what MySQL knows and Stele does not do.
+func NotSupported(what string) *Error {
+	return Errorf(errno.NotSupported, "This version of Stele doesn't yet support '%s'", what)
+}
+
 // AsError finds the Error in a chain.
 func AsError(err error) (*Error, bool) {
 	var e *Error

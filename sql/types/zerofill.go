@@ -1,11 +1,10 @@
-package plan
+package types
 
 import (
 	"strconv"
 	"strings"
 
-	"stele/meta/types"
-	sqltypes "stele/sql/types"
+	mt "stele/meta/types"
 )
 
 // A ZEROFILL column is a number like any other; only clients are sent it with zeros before it. How many is a part of what SHOW
@@ -15,11 +14,11 @@ import (
 const zerofillEnd = " zerofill"
 
 // zerofillWidths are the display widths of integers without one.
-var zerofillWidths = map[types.Kind]int{types.KindTinyInt: 3, types.KindSmallInt: 5, types.KindMediumInt: 8, types.KindInt: 10, types.KindBigInt: 20}
+var zerofillWidths = map[mt.Kind]int{mt.KindTinyInt: 3, mt.KindSmallInt: 5, mt.KindMediumInt: 8, mt.KindInt: 10, mt.KindBigInt: 20}
 
-// zerofillName is the type as SHOW prints it; width is what the definition says, below 1 = nothing.
-func zerofillName(t types.ColumnType, width int) string {
-	name, rest, _ := strings.Cut(sqltypes.TypeName(t), " ")
+// ZerofillName is the type as SHOW prints it; width is what the definition says, below 1 = nothing.
+func ZerofillName(t mt.ColumnType, width int) string {
+	name, rest, _ := strings.Cut(TypeName(t), " ")
 	if most := zerofillWidths[t.Kind]; most > 0 {
 		if width < 1 {
 			width = most
@@ -32,8 +31,8 @@ func zerofillName(t types.ColumnType, width int) string {
 	return name + zerofillEnd
 }
 
-// zerofillWidth is to how many digits clients see a column filled up, 0 = as it is.
-func zerofillWidth(c *types.Column) int32 {
+// ZerofillWidth is to how many digits clients see a column filled up, 0 = as it is.
+func ZerofillWidth(c *mt.Column) int32 {
 	if !c.Type.IsInteger() || !strings.HasSuffix(c.Shown, zerofillEnd) {
 		return 0
 	}

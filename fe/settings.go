@@ -12,7 +12,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/types"
 	"stele/proto/fepb"
-	"stele/sql/plan"
+	"stele/sql/define"
 )
 
 // The settings of the parts, read from the live configuration at each use.
@@ -61,7 +61,7 @@ func scanSettings(v *conf.Values) dist.Settings {
 func sessionSettings(v *conf.Values) session.Settings {
 	return session.Settings{QueryMem: conf.QueryMemLimit.Get(v), SpillDir: conf.FETmpDir.Get(v), LockWait: conf.LockWaitTimeout.Get(v), WriteTimeout: conf.WriteTimeout.Get(v),
 		TemporaryKeep: conf.TemporaryTableKeep.Get(v),
-		Defaults:      plan.TableDefaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
+		Defaults:      define.Defaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
 }
 
 // reportBad marks a replica that turned out damaged while it was read.

@@ -9,8 +9,8 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
-	"stele/sql/plan"
 	"stele/sql/syntax"
 )
 
@@ -76,7 +76,7 @@ func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *ca
 	if a.IfNotExists {
 		defs = slices.DeleteFunc(slices.Clone(defs), func(d syntax.PartitionDef) bool { return s.hasPartition(t, d.Name) })
 	}
-	parts, err := plan.RangePartitions(s.planContext(cat, s.clock(), nil), t, defs, a.Batches)
+	parts, err := define.Partitions(s.planContext(cat, s.clock(), nil), t, defs, a.Batches)
 	if err != nil {
 		return err
 	}

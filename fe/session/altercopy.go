@@ -8,6 +8,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/sql/define"
 	"stele/sql/plan"
 )
 
@@ -16,7 +17,7 @@ const copyTries = 5
 
 // copyRows writes the rows of a table anew, as they will be after a change, into a table that only the session knows. The command has
 // the table take them from there. Nobody else writes to it meanwhile. It tells how many there are.
-func (s *Session) copyRows(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable) (rows int64, err error) {
+func (s *Session) copyRows(ctx context.Context, c *define.Change, cmd *command.ChangeTable) (rows int64, err error) {
 	t, err := s.fresh(ctx, c.From.ID)
 	if err != nil {
 		return 0, err
@@ -41,7 +42,7 @@ func (s *Session) copyRows(ctx context.Context, c *plan.TableChange, cmd *comman
 
 // copyOf is a table as it will be after a change, without rows, tablets and a name that others know. No table refers to it, nor it to
 // any: its rows are those that have met that already.
-func copyOf(c *plan.TableChange, now *catalog.Table, owner *catalog.TableOwner) catalog.Table {
+func copyOf(c *define.Change, now *catalog.Table, owner *catalog.TableOwner) catalog.Table {
 	out := *c.To
 	out.ID, out.DatabaseID, out.Owner, out.AlterUntilMs = 0, now.DatabaseID, owner, 0
 	out.ForeignKeys, out.ReferencedBy = nil, nil
@@ -56,7 +57,7 @@ func copyOf(c *plan.TableChange, now *catalog.Table, owner *catalog.TableOwner) 
 }
 
 // fillCopy writes the rows of a table into its copy, by one transaction; a try that fails for want of a leader is repeated.
-func (s *Session) fillCopy(ctx context.Context, c *plan.TableChange, from, to *catalog.Table) (int64, error) {
+func (s *Session) fillCopy(ctx context.Context, c *define.Change, from, to *catalog.Table) (int64, error) {
 	tries := 0
 	alone := func(ctx context.Context, try attempt) error {
 		r := s.retrier()

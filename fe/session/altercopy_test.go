@@ -11,6 +11,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -33,7 +34,7 @@ func (d *copies) Create(ctx context.Context, t catalog.Table) (types.TableID, dd
 }
 
 // rewriting is a session that is about to give a column of table t another type.
-func rewriting(t *testing.T, left int) (*Session, *copies, *catalog.Table, *plan.TableChange) {
+func rewriting(t *testing.T, left int) (*Session, *copies, *catalog.Table, *define.Change) {
 	t.Helper()
 	c := fakecluster.New(t, 3, 2, types.QuorumMajority)
 	d := &copies{Tables: ddl.New(c.Log, c.Clients, c), left: left}
@@ -43,7 +44,7 @@ func rewriting(t *testing.T, left int) (*Session, *copies, *catalog.Table, *plan
 	if err != nil {
 		t.Fatal(err)
 	}
-	change, err := plan.AlterTable(&plan.Context{Catalog: s.names(c.Log.Current()), CurrentDB: "d"}, tbl, st.Node.(*parse.AlterTableStmt))
+	change, err := define.AlterTable(&define.Context{Context: &plan.Context{Catalog: s.names(c.Log.Current()), CurrentDB: "d"}}, tbl, st.Node.(*parse.AlterTableStmt))
 	if err != nil || !change.Rewrites() {
 		t.Fatalf("the rows are written anew: %t, %v", change != nil && change.Rewrites(), err)
 	}

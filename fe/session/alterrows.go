@@ -13,8 +13,8 @@ import (
 	"stele/meta/command"
 	"stele/meta/contain"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/physical"
-	"stele/sql/plan"
 	"stele/sql/vec"
 )
 
@@ -28,7 +28,7 @@ const (
 // prepared changes a table whose rows have to be looked at: for a unique key, which gets an entry for each of them, and for a constraint
 // that they have to meet. Nobody else writes to the table meanwhile. What the command says counts when it is applied; whatever goes
 // wrong before, the change is taken back. It tells how many rows were written anew.
-func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable) (rows int64, err error) {
+func (s *Session) prepared(ctx context.Context, c *define.Change, cmd *command.ChangeTable) (rows int64, err error) {
 	var keys []catalog.UniqueKey
 	for _, i := range c.Built() {
 		if !c.Rewrites() { // else they come with the copy
@@ -142,14 +142,14 @@ func (s *Session) renew(ctx context.Context, cancel context.CancelCauseFunc, cmd
 // rowLooker reads the rows of a table as they will be after a change.
 type rowLooker struct {
 	s     *Session
-	c     *plan.TableChange
+	c     *define.Change
 	keys  []*uniqueKey // that get an entry for each row
 	reads []int        // columns of the table as it will be that are looked at
 	from  []int        // where the scan has each of them, -1 = it is new
 }
 
 // lookAtRows checks every row against new constraints and writes its entries of new unique keys. Nobody else writes to the tables.
-func (s *Session) lookAtRows(ctx context.Context, c *plan.TableChange, version uint32, ids []types.TableID) error {
+func (s *Session) lookAtRows(ctx context.Context, c *define.Change, version uint32, ids []types.TableID) error {
 	t, err := s.fresh(ctx, c.From.ID)
 	if err != nil {
 		return err
@@ -240,7 +240,7 @@ func initialVector(c *types.Column, n int) *vec.Vector {
 		if c.Initial == nil {
 			cb.AppendNull()
 		} else {
-			cb.AppendValue(plan.InitialValue(c))
+			cb.AppendValue(define.InitialValue(c))
 		}
 	}
 	return cb.Finish()

@@ -12,8 +12,8 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
-	"stele/sql/plan"
 	"stele/sql/syntax"
 )
 
@@ -69,7 +69,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 			setMedium(cmd, t.Parts, *cmd.Set.Medium)
 		}
 	case slices.Contains(withoutEffect, key):
-		if err = plan.CheckForeign(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
+		if err = define.CheckProperty(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
 			s.warn("Note", errno.UnknownError, fmt.Sprintf("property %q has no effect", key))
 		}
 	default:

@@ -10,35 +10,35 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/parse"
-	"stele/sql/plan"
 )
 
 // alterTries is how often an ALTER TABLE is planned anew because another one was faster.
 const alterTries = 8
 
 // planChange works out what a statement makes of a table.
-type planChange func(*plan.Context, *catalog.Table) (*plan.TableChange, error)
+type planChange func(*define.Context, *catalog.Table) (*define.Change, error)
 
 // alter runs an ALTER TABLE in the grammar of MySQL.
 func (s *Session) alter(ctx context.Context, n *parse.AlterTableStmt, out *output) error {
-	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
-		return plan.AlterTable(pctx, t, n)
+	return s.changeTable(ctx, n.Table, out, func(dctx *define.Context, t *catalog.Table) (*define.Change, error) {
+		return define.AlterTable(dctx, t, n)
 	})
 }
 
 // createIndex runs CREATE [UNIQUE] INDEX.
 func (s *Session) createIndex(ctx context.Context, n *parse.CreateIndexStmt, out *output) error {
-	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
-		return plan.CreateIndex(pctx, t, n)
+	return s.changeTable(ctx, n.Table, out, func(dctx *define.Context, t *catalog.Table) (*define.Change, error) {
+		return define.CreateIndex(dctx, t, n)
 	})
 }
 
 // dropIndex runs DROP INDEX.
 func (s *Session) dropIndex(ctx context.Context, n *parse.DropIndexStmt, out *output) error {
-	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
-		return plan.DropIndex(pctx, t, n)
+	return s.changeTable(ctx, n.Table, out, func(dctx *define.Context, t *catalog.Table) (*define.Change, error) {
+		return define.DropIndex(dctx, t, n)
 	})
 }
 
@@ -72,9 +72,7 @@ func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *cata
 	if t, err = s.unaltered(ctx, t); err != nil {
 		return 0, err
 	}
-	pctx := s.planContext(s.sh.Log.Current(), now, nil)
-	pctx.ForeignKeys = s.vars.foreignKeys()
-	c, err := planned(pctx, t)
+	c, err := planned(s.defineContext(s.planContext(s.sh.Log.Current(), now, nil)), t)
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +108,7 @@ func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Tab
 }
 
 // doChange does a change: by one command where the rows need not be looked at.
-func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) (rows int64, err error) {
+func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *define.Change) (rows int64, err error) {
 	cmd := &command.ChangeTable{Table: c.From.ID, ExpectVersion: c.From.Schema.Version, Fence: c.Columns, Columns: c.To.Schema.Columns,
 		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, Collation: c.To.Collation, AutoIncrement: c.AutoIncrement,
 		ForeignKeys: c.To.ForeignKeys}
@@ -129,7 +127,7 @@ func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.T
 }
 
 // newName is the rename in an ALTER TABLE. A table may be given the name that it has, which RENAME TABLE refuses.
-func (s *Session) newName(name *parse.TableName, c *plan.TableChange) (*command.TableRename, error) {
+func (s *Session) newName(name *parse.TableName, c *define.Change) (*command.TableRename, error) {
 	r := &renamer{s: s, cat: s.sh.Log.Current(), moved: map[placeName]types.TableID{}}
 	db, _, err := s.findTable(r.cat, name.Schema.O, name.Name.O)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"stele/fe/stmt/mysql"
 	"stele/meta/catalog"
 	"stele/meta/model"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/parse"
-	"stele/sql/plan"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
@@ -120,7 +120,7 @@ func (sh *Shared) env(cat *catalog.Catalog) *stmt.Env {
 	return &stmt.Env{Catalog: cat, Now: time.Now(), Log: sh.Log, Members: sh.Members, Control: sh.Control, Checker: sh.Checker, Backend: sh.Backend,
 		Transactions: sh.allTransactions, Conf: sh.Conf, Image: sh.Image,
 		Frontends: sh.Frontends, Strangers: sh.Strangers, Group: sh.Group, Processes: sh.allProcesses, SetConfig: sh.setConfig,
-		CreateTable: plan.ShowCreateTable, View: viewFacts(cat), StaleKeys: sh.staleKeys(cat), Version: sh.Version, Started: sh.Started}
+		CreateTable: define.ShowCreateTable, View: viewFacts(cat), StaleKeys: sh.staleKeys(cat), Version: sh.Version, Started: sh.Started}
 }
 
 // allProcesses lists the sessions of all FEs that answer.

@@ -12,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -25,7 +26,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	node, unkept := parse.Node(st.Node), []string(nil)
 	why := s.vars.foreignKeys().LeftOut
 	if why != "" {
-		node, unkept = plan.WithoutForeignKeys(st.Node)
+		node, unkept = define.WithoutForeignKeys(st.Node)
 	}
 	switch n := node.(type) {
 	case *parse.CreateDatabaseStmt:
@@ -50,7 +51,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		if err := plan.RefusedAlter(n); err != nil {
+		if err := define.RefusedAlter(n); err != nil {
 			return err
 		}
 		do = func() error { return s.alter(ctx, n, out) }
@@ -120,7 +121,7 @@ func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStm
 
 // databaseCollation reads the options of a database, and warns of those that are not kept.
 func (s *Session) databaseCollation(options []*parse.DatabaseOption) (types.Collation, error) {
-	collation, notes, err := plan.DatabaseCollation(options)
+	collation, notes, err := define.DatabaseCollation(options)
 	for _, note := range notes {
 		s.warn("Note", noteNotDone, note)
 	}
@@ -191,9 +192,7 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 // createTable checks the definition and has the replicas made.
 func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, params []plan.Param, out *output) error {
 	cat := s.sh.Log.Current()
-	pctx := s.planContext(cat, s.clock(), params)
-	pctx.ForeignKeys = s.vars.foreignKeys()
-	spec, err := plan.CreateTable(pctx, n, tail, s.sh.Settings().Defaults)
+	spec, err := define.CreateTable(s.defineContext(s.planContext(cat, s.clock(), params)), n, tail, s.sh.Settings().Defaults)
 	if err != nil {
 		return err
 	}
@@ -244,7 +243,7 @@ func keepOnce(t *catalog.Table) {
 }
 
 // alreadyThere answers a CREATE TABLE of a name that is taken.
-func (s *Session) alreadyThere(spec *plan.TableSpec, out *output) error {
+func (s *Session) alreadyThere(spec *define.Spec, out *output) error {
 	text := "Table '" + spec.Table.Name + "' already exists"
 	if !spec.IfNotExists {
 		return sqlErr(errno.TableExists, "%s", text)
@@ -254,7 +253,7 @@ func (s *Session) alreadyThere(spec *plan.TableSpec, out *output) error {
 }
 
 // makeTable makes a table, and fills it if there is a query.
-func (s *Session) makeTable(ctx context.Context, spec *plan.TableSpec, n *parse.CreateTableStmt, params []plan.Param, out *output) error {
+func (s *Session) makeTable(ctx context.Context, spec *define.Spec, n *parse.CreateTableStmt, params []plan.Param, out *output) error {
 	id, short, err := s.sh.Tables.Create(ctx, spec.Table)
 	if err != nil {
 		return err

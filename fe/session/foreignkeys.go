@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -58,7 +59,7 @@ func (s *Session) awaited(cat *catalog.Catalog, db string, t *catalog.Table) err
 	if len(waiting) == 0 {
 		return nil
 	}
-	return plan.CheckAwaited(s.planContext(cat, s.clock(), nil), t, waiting, db)
+	return define.CheckAwaited(t, waiting, db)
 }
 
 // related checks a new table against what awaits it, and waits for its parents to be changed by nobody.
@@ -95,7 +96,7 @@ func (s *Session) parentsOf(ctx context.Context, child types.TableID, keys []cat
 }
 
 // newKeys are the foreign keys of a change whose parents do not know of them yet.
-func newKeys(c *plan.TableChange) []catalog.ForeignKey {
+func newKeys(c *define.Change) []catalog.ForeignKey {
 	return slices.DeleteFunc(slices.Clone(c.To.ForeignKeys), func(f catalog.ForeignKey) bool {
 		return slices.ContainsFunc(c.From.ForeignKeys, func(old catalog.ForeignKey) bool { return old.Name == f.Name && old.RefTable == f.RefTable })
 	})
@@ -103,7 +104,7 @@ func newKeys(c *plan.TableChange) []catalog.ForeignKey {
 
 // holdParents keeps writers from the parents of foreign keys that rows have to meet: a row of a parent must not go between the look at it
 // and the moment from which statements know of the key.
-func (s *Session) holdParents(ctx context.Context, c *plan.TableChange) ([]command.BegunTable, error) {
+func (s *Session) holdParents(ctx context.Context, c *define.Change) ([]command.BegunTable, error) {
 	var keys []catalog.ForeignKey
 	for _, f := range c.To.ForeignKeys {
 		if slices.Contains(c.Referring, f.Name) {
@@ -138,7 +139,7 @@ func (s *Session) releaseParents(ctx context.Context, held []command.BegunTable)
 }
 
 // checkOrphans refuses a foreign key when a row of its table has no row of the parent. Nobody writes to either.
-func (s *Session) checkOrphans(ctx context.Context, c *plan.TableChange) error {
+func (s *Session) checkOrphans(ctx context.Context, c *define.Change) error {
 	cat := s.sh.Log.Current()
 	for i := range c.To.ForeignKeys {
 		f := &c.To.ForeignKeys[i]
@@ -167,7 +168,7 @@ func noParentRow(cat *catalog.Catalog, t *catalog.Table, f *catalog.ForeignKey) 
 
 // orphanQuery asks for a row of a table as it will be that has no row of the parent of a foreign key. ok is false where there can be none:
 // a column that is new has NULL in every row.
-func orphanQuery(cat *catalog.Catalog, c *plan.TableChange, f *catalog.ForeignKey) (sql string, params []plan.Param, ok bool) {
+func orphanQuery(cat *catalog.Catalog, c *define.Change, f *catalog.ForeignKey) (sql string, params []plan.Param, ok bool) {
 	parent, found := cat.TableByID(f.RefTable)
 	if !found {
 		return "", nil, false
@@ -185,7 +186,7 @@ func orphanQuery(cat *catalog.Catalog, c *plan.TableChange, f *catalog.ForeignKe
 			return "", nil, false
 		default:
 			on = append(on, name+" = ?")
-			params = append(params, plan.Param{Value: plan.InitialValue(&column), Type: column.Type})
+			params = append(params, plan.Param{Value: define.InitialValue(&column), Type: column.Type})
 		}
 	}
 	filled = append(filled, "`p`."+syntax.QuoteName(parent.Schema.Columns[parent.Schema.ColumnIndex(f.RefColumns[0])].Name)+" IS NULL")

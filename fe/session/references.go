@@ -13,6 +13,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
@@ -312,7 +313,7 @@ func describeForeignKey(cat *catalog.Catalog, t *catalog.Table, f *catalog.Forei
 			*action = catalog.ReferenceNoAction
 		}
 	}
-	return quotedTable(cat, t) + ", " + plan.ForeignKeyText(cat, t, &shown)
+	return quotedTable(cat, t) + ", " + define.ForeignKeyText(cat, t, &shown)
 }
 
 // referring leaves out the rows of INSERT IGNORE that refer to nothing, with what each would have been told; the others' parents are locked.

@@ -27,6 +27,7 @@ import (
 	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/parse"
@@ -61,7 +62,7 @@ type Settings struct {
 	WriteTimeout time.Duration
 	// TemporaryKeep is how long an FE is silent before the tables of its sessions are dropped.
 	TemporaryKeep time.Duration
-	Defaults      plan.TableDefaults
+	Defaults      define.Defaults
 }
 
 // Parts are what sessions are made of.

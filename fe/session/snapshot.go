@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -26,6 +27,11 @@ func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan
 		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		TellID: func(id uint64) { s.lastInsertID = id },
 		Params: params, Stats: stats{cat}, System: systemTable}
+}
+
+// defineContext is what a definition depends on.
+func (s *Session) defineContext(pctx *plan.Context) *define.Context {
+	return &define.Context{Context: pctx, ForeignKeys: s.vars.foreignKeys()}
 }
 
 // snapshot gives the planner the catalog by names, those of the session's own tables first.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"stele/conf"
+	"stele/sql/define"
 	"stele/sql/plan"
 )
 
@@ -37,8 +38,8 @@ var variables = declareVariables([]variable{
 	{name: "datadir", def: "", readOnly: true},
 	{name: "default_authentication_plugin", def: "mysql_native_password", readOnly: true},
 	{name: "default_collation_for_utf8mb4", def: "utf8mb4_bin", readOnly: true},
-	{name: "default_storage_engine", def: plan.EngineName, readOnly: true},
-	{name: "default_tmp_storage_engine", def: plan.EngineName, readOnly: true},
+	{name: "default_storage_engine", def: define.EngineName, readOnly: true},
+	{name: "default_tmp_storage_engine", def: define.EngineName, readOnly: true},
 	{name: "default_week_format", kind: varInt, def: "0", readOnly: true},
 	{name: "div_precision_increment", kind: varInt, def: "4", readOnly: true},
 	{name: "event_scheduler", def: "OFF", readOnly: true},

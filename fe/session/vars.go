@@ -11,9 +11,9 @@ import (
 	"stele/conf"
 	"stele/fe/stmt"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/expr"
-	"stele/sql/plan"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
@@ -404,9 +404,9 @@ func checkForeignKeyDefinitions(s string) (string, error) {
 }
 
 // foreignKeys says what becomes of the foreign keys that a statement declares.
-func (v *vars) foreignKeys() plan.ForeignKeys {
+func (v *vars) foreignKeys() define.ForeignKeys {
 	definitions, _, _ := v.get("foreign_key_definitions")
-	out := plan.ForeignKeys{Unchecked: !v.bool("foreign_key_checks")}
+	out := define.ForeignKeys{Unchecked: !v.bool("foreign_key_checks")}
 	switch {
 	case definitions == enforceForeignKeys:
 	case definitions == leaveForeignKeys:

@@ -18,7 +18,7 @@ import (
 	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
-	"stele/sql/plan"
+	"stele/sql/define"
 )
 
 // Log proposes commands.
@@ -169,7 +169,7 @@ type Env struct {
 	// Image writes an image of the metadata on this FE; false when there was nothing new to write.
 	Image func(ctx context.Context) (bool, error)
 	// CreateTable prints a table for SHOW CREATE TABLE.
-	CreateTable func(plan.TableNames, *catalog.Table) string
+	CreateTable func(define.Names, *catalog.Table) string
 	// Checksum is CHECKSUM TABLE of one table: nil where there is none, of which it has warned.
 	Checksum func(ctx context.Context, db, table string, quick bool) (any, error)
 	// View works out what a view is, by what it reads now.

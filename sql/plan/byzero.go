@@ -11,7 +11,7 @@ import (
 
 // writes says that the statement writes; ignore is its IGNORE.
 func (b *binder) writes(ignore bool) {
-	b.strictWrite = strictMode(b.ctx.SQLMode) && !ignore
+	b.strictWrite = b.ctx.Strict() && !ignore
 	b.byZeroFails = b.strictWrite && b.ctx.minds()
 }
 

@@ -45,8 +45,6 @@ type Context struct {
 	Vars      func(name string) (expr.Value, types.ColumnType, bool)
 	FoundRows int64 // FOUND_ROWS()
 	RowCount  int64 // ROW_COUNT()
-	// ForeignKeys says what becomes of those that the statement declares.
-	ForeignKeys ForeignKeys
 	// SafeUpdates is sql_safe_updates.
 	SafeUpdates bool
 	// NowMicros is the statement's time, microseconds since 1970 in UTC.
@@ -87,17 +85,22 @@ type Context struct {
 	slots *slots
 }
 
-// location returns the session's time zone.
-func (c *Context) location() *time.Location {
+// Location returns the session's time zone.
+func (c *Context) Location() *time.Location {
 	if c.TimeZone == nil {
 		return time.UTC
 	}
 	return c.TimeZone
 }
 
+// Strict reports whether a value that does not fit is an error.
+func (c *Context) Strict() bool {
+	return hasMode(c.SQLMode, "STRICT_TRANS_TABLES") || hasMode(c.SQLMode, "STRICT_ALL_TABLES") || hasMode(c.SQLMode, "TRADITIONAL")
+}
+
 // zoneName names the time zone for fragments; "" is UTC.
 func (c *Context) zoneName() string {
-	if loc := c.location(); loc != time.UTC {
+	if loc := c.Location(); loc != time.UTC {
 		return loc.String()
 	}
 	return ""
@@ -115,8 +118,8 @@ func (c *Context) rows(id types.TableID) float64 {
 	return unknownRows
 }
 
-// table finds a table or says what is missing.
-func (c *Context) table(db, name string) (*catalog.Table, error) {
+// BaseTable finds a table that is stored or says what is missing.
+func (c *Context) BaseTable(db, name string) (*catalog.Table, error) {
 	if db == "" {
 		db = c.CurrentDB
 	}

@@ -1,51 +1,15 @@
 package plan
 
 import (
-	"slices"
-	"strings"
-
 	"stele/meta/types"
-	"stele/sql/errno"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
 )
 
-// CREATE TABLE ... SELECT makes a table with the columns of a query, beside those that the statement declares, and fills it.
+// CREATE TABLE ... SELECT makes a table with the columns of a query, and fills it.
 
-// selected adds the columns of the query behind those that are only declared; the declaration of a column that is in both
-// says what it is, the query where it stands.
-func (c *creator) selected() error {
-	fresh, err := queryColumns(c.b.ctx, c.stmt.Select)
-	if err != nil {
-		return err
-	}
-	declared := c.table.Schema.Columns
-	var columns []types.Column
-	for _, col := range declared {
-		if !slices.ContainsFunc(fresh, func(x types.Column) bool { return strings.EqualFold(x.Name, col.Name) }) {
-			columns = append(columns, col)
-		}
-	}
-	for _, col := range fresh {
-		switch i := c.find(col.Name); {
-		case strings.EqualFold(col.Name, types.RowIDColumn):
-			return errorf(errno.WrongColumnName, "Incorrect column name '%s'", col.Name)
-		case slices.ContainsFunc(columns, func(x types.Column) bool { return strings.EqualFold(x.Name, col.Name) }):
-			return errorf(errno.DuplicateColumn, "Duplicate column name '%s'", col.Name)
-		case i >= 0:
-			col = declared[i]
-		}
-		columns = append(columns, col)
-	}
-	for i := range columns {
-		columns[i].ID = types.ColumnID(i + 1)
-	}
-	c.table.Schema.Columns = columns
-	return nil
-}
-
-// queryColumns returns the columns of a table that is to hold the rows of a query.
-func queryColumns(ctx *Context, q ast.ResultSetNode) ([]types.Column, error) {
+// QueryColumns returns the columns of a table that is to hold the rows of a query.
+func QueryColumns(ctx *Context, q ast.ResultSetNode) ([]types.Column, error) {
 	b := newBinder(ctx)
 	raw, err := b.query(q, nil, nil)
 	if err != nil {
@@ -87,6 +51,9 @@ func copiedColumn(of *types.Column, notNull bool) types.Column {
 	return col
 }
 
+// MaxVarChar is the most characters of a column that is not a TEXT or BLOB.
+const MaxVarChar = 1048576
+
 // storable is the type of a column that takes whatever an expression yields.
 func storable(c physical.OutColumn) types.ColumnType {
 	t := c.Type
@@ -102,7 +69,7 @@ func storable(c physical.OutColumn) types.ColumnType {
 		t.Length = 0
 	case t.Kind == types.KindDecimal && (t.Length == 0 || t.Length > types.MaxDecimalPrecision):
 		t.Length = types.MaxDecimalPrecision
-	case t.IsString() && (t.Length == 0 || t.Length > maxVarChar):
+	case t.IsString() && (t.Length == 0 || t.Length > MaxVarChar):
 		binary := t.Kind == types.KindBinary || t.Kind == types.KindVarBinary || t.Kind == types.KindBlob
 		if t.Kind, t.Length = types.KindText, ast.LongText; binary {
 			t.Kind = types.KindBlob
@@ -122,7 +89,7 @@ func Filling(ctx *Context, stmt *ast.CreateTableStmt, name string) (*InsertPlan,
 		mode = ModeReplace
 	}
 	b.writes(mode == ModeIgnore)
-	columns, err := queryColumns(ctx, stmt.Select)
+	columns, err := QueryColumns(ctx, stmt.Select)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 // Package plan turns a parsed statement into something that can be run: a physical plan for a query, a checked plan for
-// a write, a table specification for CREATE TABLE. It owns name resolution, typing, rewriting, join order, pruning of
+// a write. What a table is and what it will be is package define's. It owns name resolution, typing, rewriting, join order, pruning of
 // partitions, buckets and columns, and the routing of rows to tablets.
 //
 // A view is a query that is bound where its name is used; see view.go.

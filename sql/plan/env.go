@@ -21,7 +21,6 @@ type binder struct {
 	unfolded    bool                // what constants decide is left to be worked out each time
 	once        bool                // what is bound now is worked out exactly once
 	depth       int                 // nesting of queries, bounded
-	notes       []string            // what a definition asks for and does not get
 	moments     map[*expr.Node]bool // constants that DATE_ADD has made of a text
 
 	locks *ast.SelectStmt // the one whose rows the session locks, when it asks for that

@@ -34,14 +34,9 @@ type filler struct {
 // askedCell is a column of a row of the statement.
 type askedCell struct{ column, row int }
 
-// strictMode reports whether a value that does not fit is an error.
-func strictMode(modes string) bool {
-	return hasMode(modes, "STRICT_TRANS_TABLES") || hasMode(modes, "STRICT_ALL_TABLES") || hasMode(modes, "TRADITIONAL")
-}
-
 // newFiller works out the defaults of the columns that are not given: without one it is error 1364.
 func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*filler, error) {
-	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, zeros: b.ctx.zeroDates(), given: given,
+	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, zeros: b.ctx.ZeroDates(), given: given,
 		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns)), warnings: &b.ctx.Warnings}
 	for i := range t.Schema.Columns {
 		if given[i] {
@@ -160,8 +155,8 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 // ConvertColumn converts a vector of assigned values to a column's type, for UPDATE and ON DUPLICATE KEY UPDATE; firstRow
 // numbers its first row from 1. Ignore bends what does not fit.
 func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
-	strict := strictMode(ctx.SQLMode) && !ignore
-	return convertVector(v, c, leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, newBinder(ctx).evalContext(), firstRow)
+	strict := ctx.Strict() && !ignore
+	return convertVector(v, c, leniency{strict, !strict, ctx.ZeroDates(), &ctx.Warnings}, newBinder(ctx).evalContext(), firstRow)
 }
 
 func convertVector(v *vec.Vector, c *types.Column, l leniency, ectx expr.Context, firstRow int) (*vec.Vector, error) {
@@ -252,7 +247,7 @@ func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error
 		if c.Text != "" {
 			from.Scale = int32(c.Text[0] - '0')
 		}
-		v = moment(sqltypes.UTCToLocal(f.b.ctx.NowMicros, f.b.ctx.location()), from)
+		v = moment(sqltypes.UTCToLocal(f.b.ctx.NowMicros, f.b.ctx.Location()), from)
 	}
 	return f.put(cb, col, v, from, row)
 }

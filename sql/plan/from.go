@@ -169,7 +169,7 @@ func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, e
 	if v, ok := b.ctx.Catalog.View(db, n.Name.O); ok {
 		return b.view(v, db, name)
 	}
-	t, err := b.ctx.table(db, n.Name.O)
+	t, err := b.ctx.BaseTable(db, n.Name.O)
 	if err != nil {
 		return source{}, err
 	}

@@ -199,7 +199,7 @@ func (b *binder) isMoment(n *expr.Node) bool {
 
 // evalContext is what folding needs of the session.
 func (b *binder) evalContext() expr.Context {
-	return expr.Context{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros}
+	return expr.Context{Loc: b.ctx.Location(), NowMicros: b.ctx.NowMicros}
 }
 
 // funcCall binds a function call: first what only the session or the clock knows, then the registry.
@@ -359,7 +359,7 @@ func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
 	if d.Value.Null {
 		return nil, errorf(errno.WrongArguments, "Incorrect arguments to sleep.")
 	}
-	seconds, err := sqltypes.Cast(d.Value, d.Type, types.ColumnType{Kind: types.KindDouble}, sqltypes.Env{Loc: e.b.ctx.location()})
+	seconds, err := sqltypes.Cast(d.Value, d.Type, types.ColumnType{Kind: types.KindDouble}, sqltypes.Env{Loc: e.b.ctx.Location()})
 	if err != nil || seconds.F < 0 {
 		return nil, errorf(errno.WrongArguments, "Incorrect arguments to sleep.")
 	}
@@ -389,7 +389,7 @@ func (e *env) benchmark(args []ast.ExprNode) (*expr.Node, error) {
 	case len(e.cols) > 0 || times.Kind != expr.NodeConst || len(expr.Columns(x)) > 0:
 		return nil, refuse("BENCHMARK() of a column, a subquery or for each row of a table")
 	}
-	n, err := sqltypes.Cast(times.Value, times.Type, types.ColumnType{Kind: types.KindBigInt}, sqltypes.Env{Loc: e.b.ctx.location()})
+	n, err := sqltypes.Cast(times.Value, times.Type, types.ColumnType{Kind: types.KindBigInt}, sqltypes.Env{Loc: e.b.ctx.Location()})
 	if err != nil || n.Null || n.I < 0 {
 		return constNull(types.ColumnType{Kind: types.KindInt}), err
 	}
@@ -407,7 +407,7 @@ func (e *env) benchmark(args []ast.ExprNode) (*expr.Node, error) {
 func (e *env) clockCall(name string, args []ast.ExprNode) (*expr.Node, bool, error) {
 	c := e.b.ctx
 	utc := c.NowMicros
-	local := sqltypes.UTCToLocal(utc, c.location())
+	local := sqltypes.UTCToLocal(utc, c.Location())
 	kind := types.KindDateTime
 	switch name {
 	case "now", "current_timestamp", "localtime", "localtimestamp", "sysdate":
@@ -561,7 +561,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 		return nil, errorf(errno.DefaultOfExpression, "DEFAULT function cannot be used with default value expressions")
 	case c.DefaultNow:
 		scaled := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
-		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.location())}}
+		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.Location())}}
 		return b.convertConst(now, t, c)
 	case c.Default != nil && c.Bits > 0:
 		v, from := bitDefault(*c.Default)
@@ -580,7 +580,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 func (b *binder) convertConst(n *expr.Node, t types.ColumnType, c *types.Column) (*expr.Node, error) {
 	to := *c
 	to.Type = t
-	v, _, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location(), ZeroDates: true})
+	v, _, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.Location(), ZeroDates: true})
 	if err != nil {
 		return nil, sqltypes.WithColumn(err, c.Name, 1)
 	}

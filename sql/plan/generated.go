@@ -11,89 +11,6 @@ import (
 	"stele/sql/vec"
 )
 
-// generatedDef is the expression of a generated column as a statement declares it.
-type generatedDef struct {
-	column string
-	expr   ast.ExprNode
-	// declared is what the column has until its expression is read: clauses of an ALTER TABLE may give it another name, or drop it.
-	declared *types.Generated
-}
-
-// generatedOption is the expression in the definition of a column.
-func generatedOption(def *ast.ColumnDef) (generatedDef, bool) {
-	for _, o := range def.Options {
-		if o.Tp == ast.ColumnOptionGenerated {
-			return generatedDef{column: def.Name.Name.O, expr: o.Expr}, true
-		}
-	}
-	return generatedDef{}, false
-}
-
-// onlyGenerated refuses a generated column that would get its values from elsewhere, too.
-func onlyGenerated(col *types.Column, hasDefault bool) error {
-	other := ""
-	switch {
-	case hasDefault:
-		other = "DEFAULT"
-	case col.AutoIncrement:
-		other = "AUTO_INCREMENT"
-	case col.OnUpdateNow:
-		other = "ON UPDATE"
-	default:
-		return nil
-	}
-	return errorf(errno.WrongUsage, "Incorrect usage of %s and generated column", other)
-}
-
-// generate settles the expression of a generated column of a table whose columns are known.
-func (b *binder) generate(t *catalog.Table, d generatedDef) error {
-	pos := t.Schema.ColumnNamed(d.column)
-	r := &rowReader{table: t, of: generatedExpr{d.column, pos}}
-	ast.Inspect(d.expr, r.visit)
-	if r.err != nil {
-		return r.err
-	}
-	clause, _, err := clauseOf(d.expr)
-	if err != nil {
-		return err
-	}
-	c := &t.Schema.Columns[pos]
-	c.Generated = &types.Generated{Clause: clause, Reads: r.columns, Virtual: c.Generated.Virtual}
-	if _, err := b.generation(t, pos, b.tableColumns(t)); err != nil {
-		return err
-	}
-	return readsAgain(clause, "a generated column")
-}
-
-// generatedExpr says what the expression of a generated column may have.
-type generatedExpr struct {
-	column string
-	pos    int
-}
-
-func (generatedExpr) unknown(n *ast.ColumnName, _ bool) error {
-	return errorf(errno.UnknownColumn, "Unknown column '%s' in 'generated column function'", n.String())
-}
-
-func (g generatedExpr) disallowed(what, name string) error {
-	text := what
-	if name != "" {
-		text = name
-	}
-	return errorf(errno.GeneratedFunction, "Expression of generated column '%s' contains a disallowed function: %s.", g.column, text)
-}
-
-// reads refuses a column whose value is not known when the expression is worked out.
-func (g generatedExpr) reads(c *types.Column, pos int) error {
-	switch {
-	case c.AutoIncrement:
-		return errorf(errno.GeneratedAuto, "Generated column '%s' cannot refer to auto-increment column.", g.column)
-	case c.Generated != nil && pos >= g.pos:
-		return errorf(errno.GeneratedOrder, "Generated column can refer only to generated columns defined prior to it.")
-	}
-	return nil
-}
-
 // generation is a generated column by its position, and its value over the columns of the table, in schema order.
 type generation struct {
 	pos   int
@@ -154,9 +71,14 @@ func (b *binder) generation(t *catalog.Table, pos int, ids []int) (generation, e
 	c := &t.Schema.Columns[pos]
 	g, err := b.rowValue(t, pos, ids, c.Generated.Clause, "generated column function")
 	if err == nil && expr.IsVolatile(g.value) {
-		err = generatedExpr{column: c.Name}.disallowed(c.Generated.Clause, "")
+		err = DisallowedInGenerated(c.Name, c.Generated.Clause)
 	}
 	return g, err
+}
+
+// DisallowedInGenerated is the error of a generated column that depends on more than its row: on a function, a variable or a query.
+func DisallowedInGenerated(column, what string) *Error {
+	return errorf(errno.GeneratedFunction, "Expression of generated column '%s' contains a disallowed function: %s.", column, what)
 }
 
 // rowValue binds an expression over a row, the value of a column of it; part says for errors where it stands.
@@ -219,8 +141,8 @@ func follow(list []generation, ctx *Context, t *catalog.Table, rows *vec.Batch, 
 	if len(list) == 0 {
 		return nil
 	}
-	strict := strictMode(ctx.SQLMode) && !ignore
-	return work(list, t, rows, newBinder(ctx).evalContext(), leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, firstRow)
+	strict := ctx.Strict() && !ignore
+	return work(list, t, rows, newBinder(ctx).evalContext(), leniency{strict, !strict, ctx.ZeroDates(), &ctx.Warnings}, firstRow)
 }
 
 // Written lists the columns that an UPDATE gives other values, by their positions.
@@ -262,7 +184,7 @@ func (b *binder) keptGenerated(t *catalog.Table, pos, id int, n ast.ExprNode) (*
 // given is what becomes of a value for a generated column in a new row: it is an error or, without strict mode, left out with a warning,
 // as in MariaDB, whose mysqldump writes the values of all columns and a mode that is not strict.
 func (p *InsertPlan) given(pos, row int) error {
-	if strictMode(p.filler.b.ctx.SQLMode) {
+	if p.filler.b.ctx.Strict() {
 		return givenGenerated(p.Table, pos)
 	}
 	p.filler.warnings.add(errorf(errno.GeneratedValueIgnored, "The value specified for generated column '%s' in table '%s' has been ignored",
@@ -294,87 +216,4 @@ func (p *InsertPlan) onlyDefaults(in *ast.InsertValues, j, pos int) error {
 		}
 	}
 	return nil
-}
-
-// generatedText writes the expression of a generated column.
-func generatedText(c *types.Column) string {
-	kind := ") STORED"
-	if c.Generated.Virtual {
-		kind = ") VIRTUAL"
-	}
-	return " GENERATED ALWAYS AS (" + c.Generated.Clause + kind
-}
-
-// generated settles the generated columns of a table whose columns are altered. One that stays as it is keeps what it is worked out of.
-// Rows that are there have no value of one that is new or worked out otherwise: they are written anew.
-func (a *tableAlterer) generated() error {
-	from, columns := &a.change.From.Schema, a.to.Schema.Columns
-	if err := a.defaultExprs(); err != nil {
-		return err
-	}
-	for _, d := range a.columnAlterer.generated {
-		at := slices.IndexFunc(columns, func(c types.Column) bool { return c.Generated == d.declared })
-		if at < 0 {
-			continue // another clause has dropped or defined it
-		}
-		d.column = columns[at].Name
-		if err := a.b.generate(a.to, d); err != nil {
-			return err
-		}
-	}
-	for i := range columns {
-		c := &columns[i]
-		if err := a.keepsDefault(c, i); err != nil {
-			return err
-		}
-		if c.Generated == nil {
-			continue
-		}
-		var old *types.Column
-		if was := from.ColumnIndex(c.ID); was >= 0 {
-			old = &from.Columns[was]
-		}
-		if old != nil && old.Generated == c.Generated {
-			if err := a.keepsBase(c, i); err != nil {
-				return err
-			}
-		}
-		if old == nil || !sameValues(old, c) || !sameReads(from, &a.to.Schema, old, c) {
-			a.rewrite = "generated columns are worked out"
-		}
-	}
-	return nil
-}
-
-// keepsBase refuses to take columns, or their names, from the generated column at a position, and to move it before one that it reads.
-func (a *tableAlterer) keepsBase(c *types.Column, pos int) error {
-	from, to := &a.change.From.Schema, &a.to.Schema
-	for _, id := range c.Generated.Reads {
-		was, is := &from.Columns[from.ColumnIndex(id)], to.ColumnIndex(id)
-		if is < 0 || to.Columns[is].Name != was.Name {
-			return errorf(errno.GeneratedDependency, "Column '%s' has a generated column dependency.", was.Name)
-		}
-		if err := (generatedExpr{c.Name, pos}).reads(&to.Columns[is], is); err != nil {
-			return err
-		}
-	}
-	_, err := a.b.generation(a.to, pos, a.b.tableColumns(a.to))
-	return err
-}
-
-// sameValues reports whether the values of a column are those of another definition of it, which is a generated column.
-func sameValues(old, c *types.Column) bool {
-	from, to := old.Type, c.Type
-	from.NotNull, to.NotNull = false, false
-	from.Collation, to.Collation = types.CollationBinary, types.CollationBinary
-	return old.Generated != nil && old.Generated.Clause == c.Generated.Clause && from == to && slices.Equal(old.Elems, c.Elems) && old.Bits == c.Bits
-}
-
-// sameReads reports whether two definitions of a generated column are worked out of the same columns, which compare as before: a name may
-// be that of another column by now.
-func sameReads(from, to *types.Schema, old, c *types.Column) bool {
-	return slices.Equal(old.Generated.Reads, c.Generated.Reads) && !slices.ContainsFunc(c.Generated.Reads, func(id types.ColumnID) bool {
-		was, is := &from.Columns[from.ColumnIndex(id)], &to.Columns[to.ColumnIndex(id)]
-		return was.Type.Collation != is.Type.Collation || was.Bits != is.Bits
-	})
 }

@@ -187,7 +187,7 @@ func (p *InsertPlan) resolve(b *binder, name string) error {
 	if v, ok := b.ctx.Catalog.View(p.Database, name); ok {
 		return b.viewTarget(p, v)
 	}
-	t, err := b.ctx.table(p.Database, name)
+	t, err := b.ctx.BaseTable(p.Database, name)
 	if err == nil {
 		p.Table, p.target = t, tableTarget(t)
 	}

@@ -37,7 +37,7 @@ type Named struct {
 
 // named looks a table up; false = there is none that is stored.
 func (c *Context) named(src *ast.TableSource, name *ast.TableName) (Named, bool) {
-	t, err := c.table(name.Schema.O, name.Name.O)
+	t, err := c.BaseTable(name.Schema.O, name.Name.O)
 	if err != nil || c.madeUp(cmp.Or(name.Schema.O, c.CurrentDB)) {
 		return Named{}, false
 	}

@@ -106,8 +106,8 @@ func (e *env) typedLiteral(kind types.Kind, arg ast.ExprNode) (*expr.Node, error
 	if _, frac, ok := strings.Cut(string(x.Value.B), "."); ok && kind != types.KindDate {
 		to.Scale = int32(min(len(frac), 6))
 	}
-	v, err := sqltypes.Convert(x.Value, x.Type, to, true, e.b.ctx.location())
-	if err != nil || v.I == sqltypes.ZeroOf(kind) && kind != types.KindTime && !e.b.ctx.zeroDates() {
+	v, err := sqltypes.Convert(x.Value, x.Type, to, true, e.b.ctx.Location())
+	if err != nil || v.I == sqltypes.ZeroOf(kind) && kind != types.KindTime && !e.b.ctx.ZeroDates() {
 		return nil, errorf(errno.WrongLiteral, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
 	}
 	return expr.Const(v, to), nil

@@ -72,7 +72,7 @@ func (p *LoadPlan) compute(rows *vec.Batch, vars []*vec.ColumnBuilder, firstRow 
 		in.Cols = append(in.Cols, v.Finish())
 	}
 	for _, a := range p.sets {
-		prog, err := expr.Compile(a.Expr, expr.Context{Loc: ctx.location(), NowMicros: ctx.NowMicros})
+		prog, err := expr.Compile(a.Expr, expr.Context{Loc: ctx.Location(), NowMicros: ctx.NowMicros})
 		if err != nil {
 			return err
 		}

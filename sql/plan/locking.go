@@ -159,7 +159,7 @@ func orderOfRows(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) *ast.O
 
 // selectList is the select list of a query of one table, its * written out.
 func selectList(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) []*ast.SelectField {
-	t, err := ctx.table(name.Schema.O, name.Name.O)
+	t, err := ctx.BaseTable(name.Schema.O, name.Name.O)
 	if err != nil { // a view, whose columns are counted where it is read
 		return stmt.Fields.Fields
 	}

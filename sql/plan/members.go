@@ -7,9 +7,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
-	"stele/sql/errno"
 	"stele/sql/expr"
-	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
 )
 
@@ -232,14 +230,6 @@ func bitDefault(text string) (expr.Value, types.ColumnType) {
 	return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
 }
 
-// defaultText writes a DEFAULT for SHOW CREATE TABLE.
-func defaultText(c *types.Column, quote func(string) string) string {
-	if c.Bits > 0 {
-		return *c.Default
-	}
-	return quote(*c.Default)
-}
-
 // showFields gives the fields of a query the text that users see.
 func (b *binder) showFields(q queryOut) (queryOut, error) {
 	return b.formFields(q, func(_ int, n *expr.Node) (*expr.Node, error) { return b.shown(n) })
@@ -294,43 +284,4 @@ func (b *binder) formFields(q queryOut, form func(i int, n *expr.Node) (*expr.No
 	}
 	out.rel = project(q.rel, items)
 	return out, nil
-}
-
-// memberColumn reads the types whose values are members or bits.
-func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
-	switch ft.GetType() {
-	case ast.TypeBit:
-		col.Bits = int32(max(ft.GetFlen(), 1))
-		if col.Bits > 64 {
-			return true, errorf(errno.DisplayWidthTooBig, "Display width out of range for column '%s' (max = 64)", col.Name)
-		}
-		col.Type = types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
-		col.Shown = "bit(" + strconv.Itoa(int(col.Bits)) + ")"
-		return true, nil
-	case ast.TypeEnum, ast.TypeSet:
-	default:
-		return false, nil
-	}
-	word, most, kind := "enum", 65535, types.KindSmallInt
-	if ft.GetType() == ast.TypeSet {
-		word, most, kind = "set", 64, types.KindBigInt
-	}
-	var quoted []string
-	for _, m := range ft.GetElems() {
-		m = strings.TrimRight(m, " ")
-		if sqltypes.EnumIndex(col.Elems, []byte(m)) > 0 {
-			return true, errorf(errno.DuplicateMember, "Column '%s' has duplicated value '%s' in %s", col.Name, m, strings.ToUpper(word))
-		}
-		if word == "set" && strings.Contains(m, ",") {
-			return true, errorf(errno.IllegalValue, "Illegal set '%s' value found during parsing", m)
-		}
-		col.Elems = append(col.Elems, m)
-		quoted = append(quoted, "'"+strings.ReplaceAll(m, "'", "''")+"'")
-	}
-	if len(col.Elems) > most {
-		return true, errorf(errno.TooManyMembers, "Too many members for column '%s' (max = %d)", col.Name, most)
-	}
-	col.Type = types.ColumnType{Kind: kind, Unsigned: true}
-	col.Shown = word + "(" + strings.Join(quoted, ",") + ")"
-	return true, nil
 }

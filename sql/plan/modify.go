@@ -123,7 +123,7 @@ func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, 
 	}
 	_, isView := ctx.view(name)
 	if !isView {
-		if _, err := ctx.table(name.Schema.O, name.Name.O); err != nil {
+		if _, err := ctx.BaseTable(name.Schema.O, name.Name.O); err != nil {
 			return nil, err
 		}
 	}

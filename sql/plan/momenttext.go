@@ -24,8 +24,8 @@ func (b *binder) noDate(n *expr.Node) bool {
 	if n.Kind != expr.NodeConst || n.Value.Null || !n.Type.IsString() || n.Type.Kind == types.KindJSON {
 		return false
 	}
-	t, _, ok := sqltypes.LeadingDateTime(n.Value.B, b.ctx.location())
-	return !ok || t.Micros == sqltypes.ZeroOf(types.KindDateTime) && !b.ctx.zeroDates()
+	t, _, ok := sqltypes.LeadingDateTime(n.Value.B, b.ctx.Location())
+	return !ok || t.Micros == sqltypes.ZeroOf(types.KindDateTime) && !b.ctx.ZeroDates()
 }
 
 // mustBeDate refuses a comparison of a date with a constant text that is none.
@@ -74,7 +74,7 @@ func (b *binder) beyondTimestamps(values []*expr.Node) []*expr.Node {
 
 // constAs is the value of a constant in another type, if it has one.
 func (b *binder) constAs(n *expr.Node, to types.ColumnType) (expr.Value, bool) {
-	v, err := sqltypes.Cast(n.Value, n.Type, to, sqltypes.Env{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros})
+	v, err := sqltypes.Cast(n.Value, n.Type, to, sqltypes.Env{Loc: b.ctx.Location(), NowMicros: b.ctx.NowMicros})
 	return v, err == nil && !v.Null
 }
 

@@ -51,7 +51,7 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 }
 
 func newChange(ctx *Context, t *catalog.Table) *physical.Change {
-	c := &physical.Change{Strict: true, ZeroDates: ctx.zeroDates()}
+	c := &physical.Change{Strict: true, ZeroDates: ctx.ZeroDates()}
 	for i := range t.Schema.Columns {
 		c.Columns = append(c.Columns, t.Schema.Columns[i].ID)
 	}

@@ -409,7 +409,7 @@ func (p *pruner) exact(v *expr.Node, t types.ColumnType) (expr.Value, bool) {
 	if v.Type.IsString() != t.IsString() && !t.IsTemporal() {
 		return expr.Value{}, false
 	}
-	loc := p.b.ctx.location()
+	loc := p.b.ctx.Location()
 	t.NotNull = false
 	out, err := sqltypes.Convert(v.Value, v.Type, t, true, loc)
 	if err != nil || out.Null {

@@ -58,7 +58,7 @@ func (e *env) userLock(name string, nodes []ast.ExprNode) (*expr.Node, error) {
 
 // callLock acts on one lock.
 func (e *env) callLock(name string, locks UserLocks, args []*expr.Node) (*expr.Node, error) {
-	loc := e.b.ctx.location()
+	loc := e.b.ctx.Location()
 	lock := string(sqltypes.AppendText(nil, args[0].Type, args[0].Value, loc))
 	truth := func(b bool) *expr.Node {
 		if b {

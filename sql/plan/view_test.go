@@ -9,6 +9,8 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
 )
 
 // TestViews makes views and shows how statements over them are planned. Its directives: view (CREATE OR REPLACE VIEW, prints what
@@ -28,7 +30,11 @@ func TestViews(t *testing.T) {
 			}
 			var b strings.Builder
 			for i := range cols {
-				b.WriteString(mysqlColumn(&cols[i], types.CollationBinary) + "\n")
+				null := ""
+				if cols[i].Type.NotNull {
+					null = " NOT NULL"
+				}
+				b.WriteString(syntax.QuoteName(cols[i].Name) + " " + sqltypes.TypeName(cols[i].Type) + null + "\n")
 			}
 			return b.String()
 		}

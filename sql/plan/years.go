@@ -26,7 +26,7 @@ func (b *binder) years(nodes []ast.ExprNode, values []*expr.Node) []*expr.Node {
 		case n.Kind != expr.NodeConst:
 			return values
 		case !n.Value.Null && n.Type.Kind != types.KindYear:
-			v, err := sqltypes.Convert(n.Value, n.Type, year, true, b.ctx.location())
+			v, err := sqltypes.Convert(n.Value, n.Type, year, true, b.ctx.Location())
 			if err == nil && !(n.Type.IsInteger() && v.I == n.Value.I) {
 				out[i] = expr.Const(v, year)
 			}

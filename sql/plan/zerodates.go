@@ -10,15 +10,15 @@ import (
 // default sql_mode, a constant text that says it is no date to compare with (see momenttext.go), it is stored with a warning, or not at all in strict mode, and text or a number that says it is NULL where the
 // statement asks for a date.
 
-// zeroDates reports whether the session takes zero dates as it takes any date.
-func (c *Context) zeroDates() bool {
+// ZeroDates reports whether the session takes zero dates as it takes any date.
+func (c *Context) ZeroDates() bool {
 	return !hasMode(c.SQLMode, "NO_ZERO_DATE") && !hasMode(c.SQLMode, "TRADITIONAL")
 }
 
 // madeDate is a date that a statement makes of an argument: with NO_ZERO_DATE a zero date is NULL instead, unless a column held it.
 func (b *binder) madeDate(n *expr.Node, from types.ColumnType) (*expr.Node, error) {
 	k := n.Type.Kind
-	if k != types.KindDate && k != types.KindDateTime || from.IsTemporal() || b.ctx.zeroDates() {
+	if k != types.KindDate && k != types.KindDateTime || from.IsTemporal() || b.ctx.ZeroDates() {
 		return n, nil
 	}
 	if n.Kind == expr.NodeConst && (n.Value.Null || n.Value.I != sqltypes.ZeroOf(k)) {

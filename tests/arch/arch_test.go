@@ -161,6 +161,8 @@ func TestImportRulesCatch(t *testing.T) {
 		{"fe/stmt/all", "stele/fe/stmt/mysql", false},
 		{"sql/exec", "stele/meta/raftlog", true},
 		{"sql/plan", "stele/meta/catalog", false},
+		{"sql/define", "stele/sql/plan", false},
+		{"sql/define", "stele/sql/exec", true},
 		{"sql/vec", "stele/sql/expr", true},
 		{"fe/sched", "stele/conf", true},
 		{"fe/sched", "sync/atomic", true},

@@ -43,6 +43,7 @@ var layers = []layer{
 	{"sql/fn/...", "meta/types sql/errno sql/types sql/vec sql/collation sql/fulltext", "kernels work on columns only"},
 	{"sql/expr/...", "meta/types sql/errno sql/types sql/vec sql/fn/... sql/expr/...", "expressions run on FE and BE alike"},
 	{"sql/parse/...", "meta/types sql/errno sql/types sql/syntax sql/parse/...", "text to syntax tree, nothing is resolved here"},
+	{"sql/define", "meta/types meta/catalog sql/errno sql/expr sql/parse sql/plan sql/syntax sql/types sql/vec", "what a table is: it asks the planner what expressions mean, and runs nothing"},
 	{"sql/physical", "meta/types sql/expr sql/fn", "the plan as plain data, so that a BE needs neither planner nor catalog"},
 	{"sql/exec/...", "meta/types sql/errno sql/types sql/vec sql/fn/... sql/expr/... sql/physical sql/exec/...", "operators run on FE and BE alike"},
 	{"sql/spool", "meta/types meta/contain sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
@@ -122,7 +123,7 @@ var purities = []purity{
 }
 
 // deterministic lists the packages whose code must not depend on goroutines, the clock or the order of a map.
-var deterministic = []string{"meta/types", "meta/command/...", "meta/catalog/...", "fe/sched/...", "fe/ops", "sql/plan/..."}
+var deterministic = []string{"meta/types", "meta/command/...", "meta/catalog/...", "fe/sched/...", "fe/ops", "sql/plan/...", "sql/define"}
 
 // matches says whether a package path below the module matches one pattern.
 func matches(pattern, pkg string) bool {

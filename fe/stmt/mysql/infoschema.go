@@ -8,7 +8,7 @@ import (
 
 	"stele/fe/stmt"
 	"stele/meta/types"
-	"stele/sql/plan"
+	"stele/sql/define"
 	"stele/sql/syntax"
 )
 
@@ -295,7 +295,7 @@ func referringColumns(e *stmt.Env, t schemaTable) []stmt.Row {
 	}
 	for i := range t.table.ForeignKeys {
 		f := &t.table.ForeignKeys[i]
-		r := plan.ReferenceOf(e.Catalog, f)
+		r := define.ReferenceOf(e.Catalog, f)
 		for n, id := range f.Columns {
 			column := t.table.Schema.Columns[t.table.Schema.ColumnIndex(id)].Name
 			rows = append(rows, stmt.Row{"def", t.db, f.Name, "def", t.db, t.name, column, n + 1, n + 1, r.Database, r.Table, r.Columns[n]})
@@ -323,7 +323,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "REFERENTIA
 		var rows []stmt.Row
 		for i := range t.table.ForeignKeys {
 			f := &t.table.ForeignKeys[i]
-			r := plan.ReferenceOf(e.Catalog, f)
+			r := define.ReferenceOf(e.Catalog, f)
 			var key any
 			if r.Key != "" {
 				key = r.Key

@@ -10,8 +10,8 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
-	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
 
@@ -220,7 +220,7 @@ func (t schemaTable) facts(e *stmt.Env) tableFacts {
 		s.Add(e, tab)
 		rows, bytes = rows+s.Rows, bytes+stmt.OneCopy(e, tab)
 	}
-	f := tableFacts{engine: plan.EngineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
+	f := tableFacts{engine: define.EngineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
 		created: e.When(t.table.CreatedMs), coll: t.table.Collation.String(), comment: t.table.Comment}
 	for i := range t.table.Schema.Columns {
 		if t.table.Schema.Columns[i].AutoIncrement {

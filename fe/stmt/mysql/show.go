@@ -11,9 +11,9 @@ import (
 
 	"stele/fe/stmt"
 	"stele/meta/types"
+	"stele/sql/define"
 	"stele/sql/errno"
 	"stele/sql/parse"
-	"stele/sql/plan"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
@@ -404,11 +404,11 @@ func processRows(e *stmt.Env, limit int) []stmt.Row {
 
 // Rows that do not change.
 var (
-	engineRows = []stmt.Row{{plan.EngineName, "DEFAULT", "The name by which tools know an engine with transactions; it is Stele's", "YES", "NO", "NO"}}
+	engineRows = []stmt.Row{{define.EngineName, "DEFAULT", "The name by which tools know an engine with transactions; it is Stele's", "YES", "NO", "NO"}}
 	pluginRows = []stmt.Row{
 		{"mysql_native_password", "ACTIVE", "AUTHENTICATION", nil, "Apache"},
 		{"caching_sha2_password", "ACTIVE", "AUTHENTICATION", nil, "Apache"},
-		{plan.EngineName, "ACTIVE", "STORAGE ENGINE", nil, "Apache"},
+		{define.EngineName, "ACTIVE", "STORAGE ENGINE", nil, "Apache"},
 	}
 	charsetRows   = []stmt.Row{{"utf8mb4", "UTF-8 Unicode", "utf8mb4_bin", 4}, {"binary", "Binary pseudo charset", "binary", 1}}
 	collationRows = func() []stmt.Row {

@@ -16,7 +16,7 @@ import (
 	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
-	"stele/sql/plan"
+	"stele/sql/define"
 )
 
 // The real ones fit.
@@ -217,7 +217,7 @@ func (w *World) Report() {
 // Env is what a session that has logged in as root gives to statements.
 func (w *World) Env() *stmt.Env {
 	return &stmt.Env{Catalog: w.Cat, DB: "shop", User: "root@10.9.9.9", Now: Noon, Zone: time.UTC, Version: "8.0.36-stele-0.1", Started: Noon.Add(-time.Minute),
-		Log: w, Members: w, Control: w.control, Conf: w.Conf, CreateTable: plan.ShowCreateTable,
+		Log: w, Members: w, Control: w.control, Conf: w.Conf, CreateTable: define.ShowCreateTable,
 		Frontends: func() []stmt.Frontend {
 			return []stmt.Frontend{{Name: "10.0.0.1_9010_1", Role: "LEADER", Join: true, Alive: true, Journal: 42, Heartbeat: Noon, Self: true, Started: Noon, Version: "0.1"}}
 		},

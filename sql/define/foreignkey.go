@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ import (
 	"stele/sql/syntax"
 )
 
-// Numbers of errors of foreign keys.
+// Texts that are MySQL's.
 const (
 	foreignKeyNameSuffix  = "_ibfk_"
 	wrongForeignKeyCounts = "Key reference and table reference don't match"
@@ -71,7 +71,7 @@ func (c *creator) foreign() error {
 	switch {
 	case len(defs) == 0:
 		return nil
-	case c.b.ctx.ForeignKeys.Refused:
+	case c.ctx.ForeignKeys.Refused:
 		return refuseForeignKey()
 	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
 		return errorf(errno.CannotAddForeignKey, "Cannot add foreign key constraint")
@@ -79,7 +79,7 @@ func (c *creator) foreign() error {
 		return refuse("FOREIGN KEY in CREATE TABLE ... SELECT")
 	}
 	for _, d := range defs {
-		if err := c.b.addForeignKey(c.table, c.spec.Database, d); err != nil {
+		if err := c.addForeignKey(c.table, c.spec.Database, d); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (c *creator) foreign() error {
 
 // foreignAdder adds one foreign key to a table of a database.
 type foreignAdder struct {
-	b      *binder
+	*definer
 	child  *catalog.Table
 	db     string
 	def    foreignDef
@@ -100,12 +100,12 @@ type foreignAdder struct {
 }
 
 // addForeignKey adds a foreign key to a table whose columns and keys are known, and the key over its columns that InnoDB would add.
-func (b *binder) addForeignKey(t *catalog.Table, db string, d foreignDef) error {
-	if d.ifNotExists && foreignKeyNamed(t, d.name) >= 0 {
-		b.notes = append(b.notes, "foreign key '"+d.name+"' is there already")
+func (d *definer) addForeignKey(t *catalog.Table, db string, def foreignDef) error {
+	if def.ifNotExists && foreignKeyNamed(t, def.name) >= 0 {
+		d.notes = append(d.notes, "foreign key '"+def.name+"' is there already")
 		return nil
 	}
-	a := &foreignAdder{b: b, child: t, db: db, def: d}
+	a := &foreignAdder{definer: d, child: t, db: db, def: def}
 	for _, step := range []func() error{a.called, a.actions, a.columns, a.refers, a.indexed} {
 		if err := step(); err != nil {
 			return err
@@ -241,11 +241,11 @@ func (a *foreignAdder) refers() error {
 	}
 	if a.refDB == a.db && name.Name.O == a.child.Name {
 		a.parent = a.child
-	} else if t, ok := a.b.ctx.Catalog.Public(a.refDB, name.Name.O); ok {
+	} else if t, ok := a.ctx.Catalog.Public(a.refDB, name.Name.O); ok {
 		a.parent = t
 	}
 	if a.parent == nil {
-		if !a.b.ctx.ForeignKeys.Unchecked {
+		if !a.ctx.ForeignKeys.Unchecked {
 			return errorf(errno.NoParentTable, "Failed to open the referenced table '%s'", name.Name.O)
 		}
 		if len(referred) != len(a.key.Columns) {
@@ -295,19 +295,18 @@ func (a *foreignAdder) referred(names []string) error {
 	if len(a.key.RefColumns) != len(a.key.Columns) {
 		return errorf(errno.WrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
 	}
-	return a.b.checkReference(a.child, &a.key, p)
+	return checkReference(a.child, &a.key, p)
 }
 
 // CheckAwaited checks the foreign keys that await a table of a name against the one that is about to come under it.
-func CheckAwaited(ctx *Context, t *catalog.Table, waiting []*catalog.Table, db string) error {
-	b := newBinder(ctx)
+func CheckAwaited(t *catalog.Table, waiting []*catalog.Table, db string) error {
 	for _, child := range waiting {
 		for i := range child.ForeignKeys {
 			f := child.ForeignKeys[i]
 			if f.Awaits == nil || f.Awaits.Database != db || f.Awaits.Table != t.Name {
 				continue
 			}
-			a := &foreignAdder{b: b, child: child, key: f, parent: t}
+			a := &foreignAdder{child: child, key: f, parent: t}
 			if err := a.referred(f.Awaits.Columns); err != nil {
 				return err
 			}
@@ -317,7 +316,7 @@ func CheckAwaited(ctx *Context, t *catalog.Table, waiting []*catalog.Table, db s
 }
 
 // checkReference checks that a foreign key refers to a key of its parent, and to what its columns can hold.
-func (b *binder) checkReference(child *catalog.Table, f *catalog.ForeignKey, p *catalog.Table) error {
+func checkReference(child *catalog.Table, f *catalog.ForeignKey, p *catalog.Table) error {
 	if p.Partition != nil {
 		return errorf(errno.ForeignKeyOnPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
 	}
@@ -377,8 +376,8 @@ func nextForeignKeyName(t *catalog.Table) string {
 	return prefix + strconv.Itoa(last+1)
 }
 
-// TableNames says what tables and databases are called.
-type TableNames interface {
+// Names says what tables and databases are called.
+type Names interface {
 	TableByID(id types.TableID) (*catalog.Table, bool)
 	DatabaseByID(id types.DatabaseID) (*catalog.Database, bool)
 }
@@ -392,7 +391,7 @@ type Reference struct {
 }
 
 // ReferenceOf names what a foreign key refers to.
-func ReferenceOf(names TableNames, f *catalog.ForeignKey) Reference {
+func ReferenceOf(names Names, f *catalog.ForeignKey) Reference {
 	if f.Awaits != nil {
 		return Reference{Database: f.Awaits.Database, Table: f.Awaits.Table, Columns: f.Awaits.Columns}
 	}
@@ -414,7 +413,7 @@ func ReferenceOf(names TableNames, f *catalog.ForeignKey) Reference {
 }
 
 // ForeignKeyText writes a foreign key of a table as SHOW CREATE TABLE and errors do.
-func ForeignKeyText(names TableNames, t *catalog.Table, f *catalog.ForeignKey) string {
+func ForeignKeyText(names Names, t *catalog.Table, f *catalog.ForeignKey) string {
 	r := ReferenceOf(names, f)
 	var b strings.Builder
 	b.WriteString("CONSTRAINT " + syntax.QuoteName(f.Name) + " FOREIGN KEY (" + quoteNames(t, f.Columns, ", ") + ") REFERENCES ")

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -64,7 +64,7 @@ func (a *tableAlterer) option(o *ast.TableOption) {
 		a.change.AutoIncrement, a.change.effective = o.UintValue, true
 	case ast.TableOptionCollate:
 		if _, known := types.ParseCollation(o.StrValue); !known && !types.BinaryCollation(o.StrValue) {
-			a.b.notes = append(a.b.notes, collationNote(o.StrValue))
+			a.notes = append(a.notes, collationNote(o.StrValue))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	"stele/sql/plan"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -33,7 +34,7 @@ func (c *creator) partition() error {
 	if err := c.rangeBy(p.Columns); err != nil {
 		return err
 	}
-	parts, err := RangePartitions(c.b.ctx, c.table, p.Defs, p.Batches)
+	parts, err := Partitions(c.ctx.Context, c.table, p.Defs, p.Batches)
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func (c *creator) mysqlPartition(p *ast.PartitionOptions) error {
 		}
 		defs = append(defs, def)
 	}
-	parts, err := RangePartitions(c.b.ctx, c.table, defs, nil)
+	parts, err := Partitions(c.ctx.Context, c.table, defs, nil)
 	c.table.Parts = parts
 	return err
 }
@@ -103,19 +104,19 @@ func (c *creator) bound(n ast.ExprNode) (syntax.Bound, error) {
 	if _, ok := n.(*ast.MaxValueExpr); ok {
 		return syntax.Bound{Kind: syntax.BoundMax}, nil
 	}
-	v, err := (&env{b: c.b, clause: "partition function", noAgg: true}).bind(n)
+	v, err := plan.Constant(c.ctx.Context, n, "partition function")
 	if err != nil {
 		return syntax.Bound{}, err
 	}
 	if v.Kind != expr.NodeConst || v.Value.Null {
 		return syntax.Bound{}, refuse("this partition bound")
 	}
-	return syntax.Bound{Kind: syntax.BoundString, Value: string(sqltypes.AppendText(nil, v.Type, v.Value, c.b.ctx.location()))}, nil
+	return syntax.Bound{Kind: syntax.BoundString, Value: string(sqltypes.AppendText(nil, v.Type, v.Value, c.ctx.Location()))}, nil
 }
 
-// RangePartitions makes the partitions that definitions and batches describe, for CREATE TABLE and for ALTER TABLE ADD
+// Partitions makes the partitions that definitions and batches describe, for CREATE TABLE and for ALTER TABLE ADD
 // PARTITION: the new ones alone, in range order. They fit beside those that the table has.
-func RangePartitions(ctx *Context, t *catalog.Table, defs []syntax.PartitionDef, batches []syntax.RangeBatch) ([]catalog.Partition, error) {
+func Partitions(ctx *plan.Context, t *catalog.Table, defs []syntax.PartitionDef, batches []syntax.RangeBatch) ([]catalog.Partition, error) {
 	r := &ranger{ctx: ctx, table: t, parts: slices.Clone(t.Parts)}
 	for _, id := range t.Partition.Columns {
 		r.cols = append(r.cols, t.Schema.Columns[t.Schema.ColumnIndex(id)])
@@ -137,7 +138,7 @@ func RangePartitions(ctx *Context, t *catalog.Table, defs []syntax.PartitionDef,
 
 // ranger collects range partitions.
 type ranger struct {
-	ctx   *Context
+	ctx   *plan.Context
 	table *catalog.Table
 	cols  []types.Column
 	parts []catalog.Partition
@@ -245,12 +246,12 @@ func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 		}
 		t := r.cols[i].Type
 		t.NotNull = false
-		v, err := sqltypes.Convert(expr.Value{B: []byte(bd.Value)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.location())
+		v, err := sqltypes.Convert(expr.Value{B: []byte(bd.Value)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.Location())
 		if err != nil {
 			return nil, nil, errorf(errno.PartitionColumnType, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
 		}
 		key = vec.AppendValueKey(key, v, t)
-		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.location())))
+		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.Location())))
 	}
 	return key, text, nil
 }
@@ -379,7 +380,7 @@ func (c *creator) properties() error {
 		}
 	}
 	for _, p := range c.tail.Properties {
-		if err := CheckForeign(strings.ToLower(p.Key), p.Value, medium, c.b.ctx.NowMicros, c.b.ctx.TimeZone); err != nil {
+		if err := CheckProperty(strings.ToLower(p.Key), p.Value, medium, c.ctx.NowMicros, c.ctx.TimeZone); err != nil {
 			return err
 		}
 	}

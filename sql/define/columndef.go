@@ -1,22 +1,21 @@
-package plan
+package define
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"stele/meta/types"
 	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
 
-// maxVarChar is the most characters of a column that is not a TEXT or BLOB.
-const maxVarChar = 1048576
-
-// columnDef checks one column definition by itself; text compares by the given collation unless it says otherwise.
-func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.Column, error) {
+// column checks one column definition by itself; text compares by the given collation unless it says otherwise.
+func (d *definer) column(def *ast.ColumnDef, collation types.Collation) (types.Column, error) {
 	col := types.Column{Name: def.Name.Name.O}
 	special, err := memberColumn(&col, def.Tp)
 	if err != nil {
@@ -28,7 +27,7 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 			return col, err
 		}
 	}
-	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > maxVarChar {
+	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > plan.MaxVarChar {
 		return col, errorf(errno.ColumnTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
 	}
 	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
@@ -38,12 +37,12 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
 	col.Type = t
-	b.collated(&col, def, collation)
+	d.collated(&col, def, collation)
 	if def.Tp.GetFlag()&ast.UnsignedFlag != 0 && t.IsNumeric() && !t.IsInteger() {
-		b.notes = append(b.notes, "UNSIGNED of column '"+col.Name+"' is not kept: CHECK (`"+col.Name+"` >= 0) keeps negative values out")
+		d.notes = append(d.notes, "UNSIGNED of column '"+col.Name+"' is not kept: CHECK (`"+col.Name+"` >= 0) keeps negative values out")
 	}
 	if digits := def.Tp.GetDecimal(); digits >= 0 && (t.Kind == types.KindFloat || t.Kind == types.KindDouble) {
-		b.notes = append(b.notes, fmt.Sprintf("the digits of column '%s' are not kept: it is not rounded, which DECIMAL(%d,%d) is", col.Name, def.Tp.GetFlen(), digits))
+		d.notes = append(d.notes, fmt.Sprintf("the digits of column '%s' are not kept: it is not rounded, which DECIMAL(%d,%d) is", col.Name, def.Tp.GetFlen(), digits))
 	}
 	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
 	case zerofill && t.IsNumeric() && !special:
@@ -69,14 +68,14 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 		return col, onlyGenerated(&col, def0 != nil)
 	}
 	if def0 != nil {
-		return col, columnDefault(b, &col, def0)
+		return col, d.columnDefault(&col, def0)
 	}
 	return col, nil
 }
 
 // collated gives a column of text the collation that its definition names, else that of its character set, else the given one. One that
 // is not known is noted.
-func (b *binder) collated(col *types.Column, def *ast.ColumnDef, collation types.Collation) {
+func (d *definer) collated(col *types.Column, def *ast.ColumnDef, collation types.Collation) {
 	name := def.Tp.GetCollate()
 	for _, o := range def.Options {
 		if o.Tp == ast.ColumnOptionCollate {
@@ -89,7 +88,7 @@ func (b *binder) collated(col *types.Column, def *ast.ColumnDef, collation types
 	case name == "":
 		c = collation
 	case !known && !types.BinaryCollation(name), known && c != types.CollationBinary && col.Special():
-		b.notes = append(b.notes, "collation "+name+" of column '"+col.Name+"' is not kept: strings compare by their bytes")
+		d.notes = append(d.notes, "collation "+name+" of column '"+col.Name+"' is not kept: strings compare by their bytes")
 	}
 	if col.Type.IsText() {
 		col.Type.Collation = c
@@ -139,7 +138,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 }
 
 // columnDefault checks a DEFAULT and keeps its text.
-func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
+func (d *definer) columnDefault(col *types.Column, n ast.ExprNode) error {
 	invalid := errorf(errno.BadDefault, "Invalid default value for '%s'", col.Name)
 	if call, ok := ast.Unparen(n).(*ast.FuncCallExpr); ok {
 		switch call.FnName.L {
@@ -158,8 +157,7 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 		col.DefaultExpr = &types.DefaultExpr{} // it is read when all columns are known
 		return nil
 	}
-	e := &env{b: b, clause: "default value", noAgg: true}
-	v, err := e.bind(n)
+	v, err := plan.Constant(d.ctx.Context, n, "default value")
 	if err != nil {
 		return err
 	}
@@ -179,11 +177,11 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 	t.NotNull = false
 	to := *col
 	to.Type = t
-	val, _, err := sqltypes.ConvertColumn(v.Value, v.Type, &to, true, sqltypes.Env{Loc: b.ctx.location(), ZeroDates: b.ctx.zeroDates() || !strictMode(b.ctx.SQLMode)})
+	val, _, err := sqltypes.ConvertColumn(v.Value, v.Type, &to, true, sqltypes.Env{Loc: d.ctx.Location(), ZeroDates: d.ctx.ZeroDates() || !d.ctx.Strict()})
 	if err != nil || val.Null {
 		return invalid
 	}
-	s := string(sqltypes.AppendText(nil, t, val, b.ctx.location()))
+	s := string(sqltypes.AppendText(nil, t, val, d.ctx.Location()))
 	switch {
 	case col.IsSet():
 		s = sqltypes.SetText(col.Elems, uint64(val.I))
@@ -194,4 +192,43 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 	}
 	col.Default = &s
 	return nil
+}
+
+// memberColumn reads the types whose values are members or bits.
+func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
+	switch ft.GetType() {
+	case ast.TypeBit:
+		col.Bits = int32(max(ft.GetFlen(), 1))
+		if col.Bits > 64 {
+			return true, errorf(errno.DisplayWidthTooBig, "Display width out of range for column '%s' (max = 64)", col.Name)
+		}
+		col.Type = types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
+		col.Shown = "bit(" + strconv.Itoa(int(col.Bits)) + ")"
+		return true, nil
+	case ast.TypeEnum, ast.TypeSet:
+	default:
+		return false, nil
+	}
+	word, most, kind := "enum", 65535, types.KindSmallInt
+	if ft.GetType() == ast.TypeSet {
+		word, most, kind = "set", 64, types.KindBigInt
+	}
+	var quoted []string
+	for _, m := range ft.GetElems() {
+		m = strings.TrimRight(m, " ")
+		if sqltypes.EnumIndex(col.Elems, []byte(m)) > 0 {
+			return true, errorf(errno.DuplicateMember, "Column '%s' has duplicated value '%s' in %s", col.Name, m, strings.ToUpper(word))
+		}
+		if word == "set" && strings.Contains(m, ",") {
+			return true, errorf(errno.IllegalValue, "Illegal set '%s' value found during parsing", m)
+		}
+		col.Elems = append(col.Elems, m)
+		quoted = append(quoted, "'"+strings.ReplaceAll(m, "'", "''")+"'")
+	}
+	if len(col.Elems) > most {
+		return true, errorf(errno.TooManyMembers, "Too many members for column '%s' (max = %d)", col.Name, most)
+	}
+	col.Type = types.ColumnType{Kind: kind, Unsigned: true}
+	col.Shown = word + "(" + strings.Join(quoted, ",") + ")"
+	return true, nil
 }

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -8,11 +8,12 @@ import (
 	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	"stele/sql/plan"
 	"stele/sql/vec"
 )
 
-// TableChange is what an ALTER TABLE, CREATE INDEX or DROP INDEX makes of a table: all of it or nothing.
-type TableChange struct {
+// Change is what an ALTER TABLE, CREATE INDEX or DROP INDEX makes of a table: all of it or nothing.
+type Change struct {
 	From *catalog.Table
 	// To is the table as it will be, with its old name. A unique key that it does not have yet has no hidden table.
 	To *catalog.Table
@@ -28,20 +29,19 @@ type TableChange struct {
 	Referring []string
 
 	effective bool
-	rewrites  string           // why the rows have to be written anew, "" = they need not
-	verify    []rowCheck       // what rows that are there have to meet
-	filled    []types.ColumnID // columns in which they have to have values
-	unfilled  error            // of any row that is there, which has no value for a column that it would get; nil = it may be there
+	rewrites  string             // why the rows have to be written anew, "" = they need not
+	verify    []*plan.Constraint // what rows that are there have to meet
+	filled    []types.ColumnID   // columns in which they have to have values
+	unfilled  error              // of any row that is there, which has no value for a column that it would get; nil = it may be there
 	reads     []types.ColumnID
-	ectx      expr.Context
 	initial   map[types.ColumnID]expr.Value // of the columns that rows get which are written anew
 }
 
 // Idle reports whether nothing has to be done.
-func (c *TableChange) Idle() bool { return !c.effective }
+func (c *Change) Idle() bool { return !c.effective }
 
 // Built are the unique keys that are to be made, by their positions in To.
-func (c *TableChange) Built() []int {
+func (c *Change) Built() []int {
 	var out []int
 	for i := range c.To.Unique {
 		if k := &c.To.Unique[i]; k.Unique && k.Index == 0 {
@@ -52,20 +52,20 @@ func (c *TableChange) Built() []int {
 }
 
 // LooksAtRows reports whether the rows that are there decide whether the table may change.
-func (c *TableChange) LooksAtRows() bool {
+func (c *Change) LooksAtRows() bool {
 	return c.ReadsRows() || len(c.Referring) > 0
 }
 
 // ReadsRows reports whether they have to be read one by one: for keys that are made of them, and to be verified.
-func (c *TableChange) ReadsRows() bool {
+func (c *Change) ReadsRows() bool {
 	return c.Rewrites() || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0 || c.unfilled != nil
 }
 
 // Reads are the columns of To that Verify looks at.
-func (c *TableChange) Reads() []types.ColumnID { return c.reads }
+func (c *Change) Reads() []types.ColumnID { return c.reads }
 
 // Verify refuses rows, given by the columns of To, that do not meet a new constraint.
-func (c *TableChange) Verify(rows *vec.Batch) error {
+func (c *Change) Verify(rows *vec.Batch) error {
 	if c.unfilled != nil && rows.Rows() > 0 {
 		return c.unfilled
 	}
@@ -74,14 +74,18 @@ func (c *TableChange) Verify(rows *vec.Batch) error {
 			return errorf(errno.InvalidNull, "Invalid use of NULL value")
 		}
 	}
-	_, _, err := judge(c.verify, c.ectx, rows, false)
-	return err
+	for _, check := range c.verify {
+		if err := check.Judge(rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// tableAlterer works out one TableChange.
+// tableAlterer works out one Change.
 type tableAlterer struct {
 	columnAlterer
-	change  *TableChange
+	change  *Change
 	to      *catalog.Table
 	enforce []string // constraints that rows have to meet which are there
 	foreign []foreignDef
@@ -91,14 +95,14 @@ func newTableAlterer(ctx *Context, t *catalog.Table) *tableAlterer {
 	to := *t
 	to.Schema.Columns, to.Unique, to.Checks = slices.Clone(t.Schema.Columns), slices.Clone(t.Unique), slices.Clone(t.Checks)
 	to.ForeignKeys = slices.Clone(t.ForeignKeys)
-	a := &tableAlterer{to: &to, change: &TableChange{From: t, To: &to}}
-	a.columnAlterer = columnAlterer{b: newBinder(ctx), table: &to, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
+	a := &tableAlterer{to: &to, change: &Change{From: t, To: &to}}
+	a.columnAlterer = columnAlterer{definer: &definer{ctx: ctx}, table: &to, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
 	return a
 }
 
 // AlterTable works out an ALTER TABLE that RefusedAlter has nothing against. As in MySQL its clauses are no sequence: what goes is gone
 // before anything comes, and keys and constraints are over the columns that there are in the end.
-func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*TableChange, error) {
+func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Change, error) {
 	a := newTableAlterer(ctx, t)
 	for _, step := range []func(*ast.AlterTableSpec) error{a.dropped, a.renamed} {
 		for _, spec := range stmt.Specs {
@@ -135,7 +139,7 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 }
 
 // CreateIndex works out CREATE [UNIQUE] INDEX.
-func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*TableChange, error) {
+func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*Change, error) {
 	form := plainForm
 	switch stmt.KeyType {
 	case ast.IndexKeyTypeNone:
@@ -163,7 +167,7 @@ func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*Ta
 }
 
 // DropIndex works out DROP INDEX.
-func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*TableChange, error) {
+func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*Change, error) {
 	a := newTableAlterer(ctx, t)
 	if err := dropKey(a.to, stmt.IndexName, stmt.IfExists); err != nil {
 		return nil, err
@@ -282,7 +286,7 @@ func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
 
 func (a *tableAlterer) addCheck(d checkDef) error {
 	a.change.effective = true
-	if err := a.b.addCheck(a.to, d); err != nil {
+	if err := a.definer.addCheck(a.to, d); err != nil {
 		return err
 	}
 	if d.enforced {
@@ -292,7 +296,7 @@ func (a *tableAlterer) addCheck(d checkDef) error {
 }
 
 // finish binds the constraints of the table as it will be, and those among them that rows have to meet which are there.
-func (a *tableAlterer) finish() (*TableChange, error) {
+func (a *tableAlterer) finish() (*Change, error) {
 	c := a.change
 	if err := a.foreignKeys(); err != nil {
 		return nil, err
@@ -300,7 +304,7 @@ func (a *tableAlterer) finish() (*TableChange, error) {
 	if c.Rewrites() && len(a.foreign) > 0 {
 		return nil, refuse("ADD FOREIGN KEY together with what writes the rows anew (" + c.rewrites + "); add it by an ALTER TABLE of its own")
 	}
-	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
+	c.Notes = a.notes
 	for i := range a.to.Unique {
 		k := &a.to.Unique[i]
 		keepPrefixes(a.to, k)
@@ -313,10 +317,9 @@ func (a *tableAlterer) finish() (*TableChange, error) {
 			}
 		}
 	}
-	ids := a.b.tableColumns(a.to)
 	for i := range a.to.Checks {
 		check := &a.to.Checks[i]
-		bound, err := a.b.constraint(a.to, check, ids)
+		bound, err := plan.BindConstraint(a.ctx.Context, a.to, check)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ func DatabaseCollation(options []*ast.DatabaseOption) (to types.Collation, notes
 	for _, o := range options {
 		switch o.Tp {
 		case ast.DatabaseOptionCharset:
-			if charsetNames[strings.ToLower(o.Value)] == "" {
+			if o.Value == "" || !knownCharset(o.Value) {
 				return 0, nil, errorf(errno.UnknownCharset, "Unknown character set: '%s'", o.Value)
 			}
 		case ast.DatabaseOptionCollate:

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ const EngineName = "InnoDB"
 // ShowCreateTable writes the statement that makes a table again, in the dialect that it was made in: MySQL's for plain
 // tables, with ENGINE=InnoDB, and StarRocks' layout for the others, which tools read line by line. Both are accepted by
 // CreateTable and give the same table.
-func ShowCreateTable(names TableNames, t *catalog.Table) string {
+func ShowCreateTable(names Names, t *catalog.Table) string {
 	var b strings.Builder
 	b.WriteString("CREATE ")
 	if t.Owner != nil {
@@ -55,7 +55,7 @@ func typeText(c *types.Column) string {
 }
 
 // showMySQL writes the rest of a plain table.
-func showMySQL(b *strings.Builder, names TableNames, t *catalog.Table) {
+func showMySQL(b *strings.Builder, names Names, t *catalog.Table) {
 	var lines []string
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
@@ -80,7 +80,7 @@ func showMySQL(b *strings.Builder, names TableNames, t *catalog.Table) {
 }
 
 // constraintLines writes foreign keys and CHECK constraints.
-func constraintLines(names TableNames, t *catalog.Table) []string {
+func constraintLines(names Names, t *catalog.Table) []string {
 	var lines []string
 	for i := range t.ForeignKeys {
 		lines = append(lines, "  "+ForeignKeyText(names, t, &t.ForeignKeys[i]))
@@ -159,6 +159,14 @@ func ungivenText(c *types.Column, quote func(string) string) string {
 	return ""
 }
 
+// defaultText writes a DEFAULT for SHOW CREATE TABLE.
+func defaultText(c *types.Column, quote func(string) string) string {
+	if c.Bits > 0 {
+		return *c.Default
+	}
+	return quote(*c.Default)
+}
+
 // collateText writes the collation of a column that has another one than its table.
 func collateText(c *types.Column, of types.Collation) string {
 	own := c.Type.Collation
@@ -181,13 +189,12 @@ func fraction(t types.ColumnType) string {
 
 // mysqlPartitions writes PARTITION p VALUES LESS THAN (...). Bounds of integers are bare: other servers take nothing else.
 func mysqlPartitions(t *catalog.Table) string {
-	by := columnIndexes(nil, t, t.Partition.Columns)
 	var out []string
 	for i := range t.Parts {
 		at := 0
 		bound := boundTexts(t.Parts[i].UpperText, func(v string) string {
 			at++
-			if t.Schema.Columns[by[at-1]].Type.IsInteger() {
+			if t.Schema.Columns[t.Schema.ColumnIndex(t.Partition.Columns[at-1])].Type.IsInteger() {
 				return v
 			}
 			return syntax.QuoteText(v)
@@ -214,7 +221,7 @@ func boundTexts(text []string, quote func(string) string) string {
 }
 
 // showStarRocks writes the rest of a table with StarRocks clauses.
-func showStarRocks(b *strings.Builder, names TableNames, t *catalog.Table) {
+func showStarRocks(b *strings.Builder, names Names, t *catalog.Table) {
 	var lines []string
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {

@@ -1,10 +1,11 @@
-package plan
+package define
 
 import (
 	"slices"
 
 	"stele/sql/errno"
 	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
 )
 
 // WithoutForeignKeys returns a CREATE or ALTER TABLE without the foreign keys that it adds, and a name for each that is left out: for a
@@ -77,6 +78,6 @@ func noteLeft(left *[]string, name string) bool {
 }
 
 // refuseForeignKey names the way out.
-func refuseForeignKey() *Error {
+func refuseForeignKey() *sqltypes.Error {
 	return errorf(errno.NotSupported, "'FOREIGN KEY' is refused because foreign_key_definitions is REFUSE; ENFORCE has foreign keys kept and checked, and LEAVE_OUT has definitions accepted without them")
 }

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"math"
@@ -10,13 +10,14 @@ import (
 	"stele/sql/errno"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
 
 // columnAlterer carries out the clauses of an ALTER TABLE that change columns, in their order. As far as it goes no row is rewritten: a new
 // column says what older rows have in it, and a column that stays keeps how its values are stored.
 type columnAlterer struct {
-	b     *binder
+	*definer
 	table *catalog.Table // without the keys and constraints that the statement drops
 	cols  []types.Column
 	last  types.ColumnID
@@ -153,7 +154,7 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 	}
 	a.checks = append(a.checks, columnChecks(def)...)
 	a.references = append(a.references, columnReferences(def)...)
-	col, err := columnDef(a.b, def, a.table.Collation)
+	col, err := a.column(def, a.table.Collation)
 	if d, ok := generatedOption(def); ok && err == nil {
 		d.declared = col.Generated
 		a.generated = append(a.generated, d)
@@ -168,15 +169,14 @@ const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... S
 
 // initial is what rows that are there already have in a new column: its default, as of now.
 func (a *columnAlterer) initial(col *types.Column) *types.Initial {
-	d, err := a.b.defaultValue(col)
+	v, err := plan.DefaultValue(a.ctx.Context, col)
 	if err != nil {
 		zero := sqltypes.ZeroValue(col.Type)
-		if col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
+		if col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.ctx.ZeroDates() {
 			a.unfilled = errorf(errno.TruncatedWrongValue, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
 		}
 		return &types.Initial{I: zero.I, Bytes: zero.B}
 	}
-	v := d.Value
 	if v.Null {
 		return nil
 	}
@@ -329,7 +329,7 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 		col.Type.NotNull = true
 	}
 	one := []types.Column{col}
-	a.b.notes = append(a.b.notes, byBytes(one, a.table.Locator())...)
+	a.notes = append(a.notes, byBytes(one, a.table.Locator())...)
 	col = one[0]
 	if err := a.nullable(&col); err != nil {
 		return err
@@ -374,7 +374,7 @@ func (a *columnAlterer) convert(to types.Collation) error {
 			cols[i].Type.Collation = to
 		}
 	}
-	a.b.notes = append(a.b.notes, byBytes(cols, a.table.Locator())...)
+	a.notes = append(a.notes, byBytes(cols, a.table.Locator())...)
 	for i := range cols {
 		if err := a.converts(&a.cols[i], &cols[i]); err != nil {
 			return err
@@ -400,7 +400,7 @@ func (a *columnAlterer) setDefault(def *ast.ColumnDef) error {
 	}
 	col.Default, col.DefaultNow, col.DefaultExpr = nil, false, nil
 	if len(def.Options) == 1 {
-		if err := columnDefault(a.b, &col, def.Options[0].Expr); err != nil {
+		if err := a.columnDefault(&col, def.Options[0].Expr); err != nil {
 			return err
 		}
 	}

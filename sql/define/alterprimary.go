@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -92,7 +92,7 @@ func (a *tableAlterer) settlePrimary(specs []*ast.AlterTableSpec) error {
 	}
 	a.rewrite, a.change.effective = "rows are found by another key", true
 	a.change.Columns = true
-	a.b.notes = append(a.b.notes, byBytes(a.to.Schema.Columns, a.to.Locator())...)
+	a.notes = append(a.notes, byBytes(a.to.Schema.Columns, a.to.Locator())...)
 	return checkLayout(a.to)
 }
 

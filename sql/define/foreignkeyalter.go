@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -11,15 +11,15 @@ import (
 // dropForeignKey takes a foreign key away; the key over its columns stays.
 func (a *tableAlterer) dropForeignKey(name string, ifExists bool) error {
 	i := foreignKeyNamed(a.to, name)
-	switch left := a.b.ctx.ForeignKeys.LeftOut; {
+	switch left := a.ctx.ForeignKeys.LeftOut; {
 	case i >= 0:
 		a.to.ForeignKeys = slices.Delete(a.to.ForeignKeys, i, i+1)
 		return nil
 	case left != "":
-		a.b.notes = append(a.b.notes, "there is no foreign key '"+name+"': "+left+", and it may have been left out")
+		a.notes = append(a.notes, "there is no foreign key '"+name+"': "+left+", and it may have been left out")
 		return nil
 	case ifExists:
-		a.b.notes = append(a.b.notes, "Can't DROP FOREIGN KEY `"+name+"`; check that it exists")
+		a.notes = append(a.notes, "Can't DROP FOREIGN KEY `"+name+"`; check that it exists")
 		return nil
 	}
 	return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
@@ -33,23 +33,23 @@ func (a *tableAlterer) foreignKeys() error {
 	if len(a.foreign) == 0 {
 		return nil
 	}
-	if a.b.ctx.ForeignKeys.Refused {
+	if a.ctx.ForeignKeys.Refused {
 		return refuseForeignKey()
 	}
-	db, ok := a.b.ctx.Catalog.DatabaseByID(a.to.DatabaseID)
+	db, ok := a.ctx.Catalog.DatabaseByID(a.to.DatabaseID)
 	if !ok {
 		return errorf(errno.UnknownDatabase, "Unknown database of table '%s'", a.to.Name)
 	}
 	for _, d := range a.foreign {
 		before := len(a.to.ForeignKeys)
-		if err := a.b.addForeignKey(a.to, db.Name, d); err != nil {
+		if err := a.addForeignKey(a.to, db.Name, d); err != nil {
 			return err
 		}
 		if len(a.to.ForeignKeys) == before {
 			continue
 		}
 		a.change.effective = true
-		if f := &a.to.ForeignKeys[before]; f.Bound() && !a.b.ctx.ForeignKeys.Unchecked {
+		if f := &a.to.ForeignKeys[before]; f.Bound() && !a.ctx.ForeignKeys.Unchecked {
 			a.change.Referring = append(a.change.Referring, f.Name)
 		}
 	}
@@ -66,7 +66,7 @@ func (a *tableAlterer) keysKept() error {
 		if !f.Bound() || f.RefTable == a.to.ID {
 			continue
 		}
-		if p, ok := a.b.ctx.Catalog.TableByID(f.RefTable); ok {
+		if p, ok := a.ctx.Catalog.TableByID(f.RefTable); ok {
 			if err := a.columnsFit(a.to, f, p); err != nil {
 				return err
 			}
@@ -85,7 +85,7 @@ func (a *columnAlterer) eachReference(do func(child *catalog.Table, f *catalog.F
 	for _, id := range a.table.ReferencedBy {
 		child, ok := a.table, true
 		if id != a.table.ID {
-			child, ok = a.b.ctx.Catalog.TableByID(id)
+			child, ok = a.ctx.Catalog.TableByID(id)
 		}
 		if !ok {
 			continue
@@ -128,7 +128,7 @@ func (a *tableAlterer) columnsFit(child *catalog.Table, f *catalog.ForeignKey, p
 
 // fullName names a table with its database.
 func (a *columnAlterer) fullName(t *catalog.Table) string {
-	if db, ok := a.b.ctx.Catalog.DatabaseByID(t.DatabaseID); ok {
+	if db, ok := a.ctx.Catalog.DatabaseByID(t.DatabaseID); ok {
 		return db.Name + "." + t.Name
 	}
 	return t.Name

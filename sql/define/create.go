@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -17,15 +17,15 @@ const maxBuckets = 1024
 // maxPartitions is the most partitions that a table may be created with.
 const maxPartitions = 8192
 
-// TableDefaults are what a CREATE TABLE leaves open.
-type TableDefaults struct {
+// Defaults are what a CREATE TABLE leaves open.
+type Defaults struct {
 	Replicas int // replication_num
 	Buckets  int // of each partition
 }
 
-// TableSpec is a checked CREATE TABLE: the table as the catalog will hold it, but for the ids of table, partitions and
+// Spec is a checked CREATE TABLE: the table as the catalog will hold it, but for the ids of table, partitions and
 // tablets and the time. Column ids count from 1. Each of Table.Parts gets Table.Buckets tablets.
-type TableSpec struct {
+type Spec struct {
 	Database    string
 	IfNotExists bool
 	Table       catalog.Table
@@ -37,11 +37,11 @@ type TableSpec struct {
 
 // CreateTable checks a CREATE TABLE and completes it. A collation that is not known is accepted with a note that says so, on the table as
 // on a column: dumps name the default of their server on either. Columns by which rows are found compare by their bytes whatever is named.
-func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail, defaults TableDefaults) (*TableSpec, error) {
+func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail, defaults Defaults) (*Spec, error) {
 	if tail == nil {
 		tail = &syntax.TableTail{}
 	}
-	c := &creator{b: newBinder(ctx), stmt: stmt, tail: tail, defaults: defaults, spec: &TableSpec{IfNotExists: stmt.IfNotExists}}
+	c := &creator{definer: &definer{ctx: ctx}, stmt: stmt, tail: tail, defaults: defaults, spec: &Spec{IfNotExists: stmt.IfNotExists}}
 	c.table = &c.spec.Table
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
@@ -56,11 +56,11 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 
 // creator builds one table.
 type creator struct {
-	b        *binder
+	*definer
 	stmt     *ast.CreateTableStmt
 	tail     *syntax.TableTail
-	defaults TableDefaults
-	spec     *TableSpec
+	defaults Defaults
+	spec     *Spec
 	table    *catalog.Table
 	primary  []string // the declared primary key
 	auto     int      // AUTO_INCREMENT columns
@@ -76,12 +76,12 @@ func (c *creator) name() error {
 	}
 	c.spec.Database = c.stmt.Table.Schema.O
 	if c.spec.Database == "" {
-		c.spec.Database = c.b.ctx.CurrentDB
+		c.spec.Database = c.ctx.CurrentDB
 	}
 	if c.spec.Database == "" {
 		return errorf(errno.NoDatabase, "No database selected")
 	}
-	if _, ok := c.b.ctx.Catalog.Database(c.spec.Database); !ok {
+	if _, ok := c.ctx.Catalog.Database(c.spec.Database); !ok {
 		return errorf(errno.UnknownDatabase, "Unknown database '%s'", c.spec.Database)
 	}
 	c.table.Name = c.stmt.Table.Name.O
@@ -94,7 +94,7 @@ func (c *creator) like() error {
 	if err := c.name(); err != nil {
 		return err
 	}
-	from, err := c.b.ctx.table(c.stmt.ReferTable.Schema.O, c.stmt.ReferTable.Name.O)
+	from, err := c.ctx.BaseTable(c.stmt.ReferTable.Schema.O, c.stmt.ReferTable.Name.O)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (c *creator) columns() error {
 		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
 		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
 	}
-	c.spec.Notes = append(c.spec.Notes, c.b.notes...)
+	c.spec.Notes = append(c.spec.Notes, c.notes...)
 	if c.stmt.Select != nil {
 		return c.selected()
 	}
@@ -161,11 +161,11 @@ func (c *creator) columns() error {
 // generated reads the expressions of generated columns and of defaults.
 func (c *creator) generated() error {
 	for _, def := range c.stmt.Cols {
-		if err := c.b.settleDefault(c.table, def.Name.Name.O, defaultOption(def)); err != nil {
+		if err := c.settleDefault(c.table, def.Name.Name.O, defaultOption(def)); err != nil {
 			return err
 		}
 		if d, ok := generatedOption(def); ok {
-			if err := c.b.generate(c.table, d); err != nil {
+			if err := c.generate(c.table, d); err != nil {
 				return err
 			}
 		}
@@ -185,7 +185,7 @@ func (c *creator) checks() error {
 		}
 	}
 	for _, d := range defs {
-		if err := c.b.addCheck(c.table, d); err != nil {
+		if err := c.addCheck(c.table, d); err != nil {
 			return err
 		}
 	}
@@ -202,7 +202,7 @@ func (c *creator) ids(names []string) ([]types.ColumnID, error) { return keyIDs(
 
 // column checks one column definition.
 func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
-	col, err := columnDef(c.b, c.inCharset(def), c.table.Collation)
+	col, err := c.definer.column(c.inCharset(def), c.table.Collation)
 	if err != nil {
 		return col, err
 	}
@@ -248,7 +248,7 @@ func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) 
 
 // collation reads the collation of columns that name none: that of the database, unless the table names one or a character set.
 func (c *creator) collation() error {
-	if db, ok := c.b.ctx.Catalog.Database(c.spec.Database); ok && !slices.ContainsFunc(c.stmt.Options, func(o *ast.TableOption) bool {
+	if db, ok := c.ctx.Catalog.Database(c.spec.Database); ok && !slices.ContainsFunc(c.stmt.Options, func(o *ast.TableOption) bool {
 		return o.Tp == ast.TableOptionCharset
 	}) {
 		c.table.Collation = db.Collation

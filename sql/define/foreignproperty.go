@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"strconv"
@@ -10,9 +10,9 @@ import (
 	sqltypes "stele/sql/types"
 )
 
-// CheckForeign reads a property that has no effect here as strictly as the system that it comes from, so that a script
+// CheckProperty reads a property that has no effect here as strictly as the system that it comes from, so that a script
 // with a slip in it is told so. medium is what the statement asks for, nil when it does not say.
-func CheckForeign(key, value string, medium *types.Medium, nowMicros int64, zone *time.Location) error {
+func CheckProperty(key, value string, medium *types.Medium, nowMicros int64, zone *time.Location) error {
 	switch key {
 	case "bucket_size", "mutable_bucket_num":
 		if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil || n < 0 {

@@ -1,4 +1,4 @@
-package plan
+package define
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/errno"
 	ast "stele/sql/parse"
+	"stele/sql/plan"
 	"stele/sql/syntax"
 )
 
@@ -52,27 +53,27 @@ func tableCheck(c *ast.Constraint) checkDef {
 }
 
 // addCheck adds a CHECK constraint to a table whose columns are known.
-func (b *binder) addCheck(t *catalog.Table, d checkDef) error {
-	if d.name == "" {
-		d.name = nextCheckName(t)
+func (d *definer) addCheck(t *catalog.Table, def checkDef) error {
+	if def.name == "" {
+		def.name = nextCheckName(t)
 	}
-	if len([]rune(d.name)) > maxConstraintName {
-		return errorf(errno.NameTooLong, "Identifier name '%s' is too long", d.name)
+	if len([]rune(def.name)) > maxConstraintName {
+		return errorf(errno.NameTooLong, "Identifier name '%s' is too long", def.name)
 	}
-	if checkNamed(t, d.name) >= 0 {
-		return errorf(errno.CheckNameTwice, "Duplicate check constraint name '%s'.", d.name)
+	if checkNamed(t, def.name) >= 0 {
+		return errorf(errno.CheckNameTwice, "Duplicate check constraint name '%s'.", def.name)
 	}
-	r := &rowReader{table: t, of: d}
-	ast.Inspect(d.expr, r.visit)
+	r := &rowReader{table: t, of: def}
+	ast.Inspect(def.expr, r.visit)
 	if r.err != nil {
 		return r.err
 	}
-	clause, n, err := clauseOf(d.expr)
+	clause, n, err := clauseOf(def.expr)
 	if err != nil {
 		return err
 	}
-	c := catalog.Check{Name: d.name, Clause: clause, Columns: r.columns, NotEnforced: !d.enforced}
-	if err := b.checkCondition(t, &c, n); err != nil {
+	c := catalog.Check{Name: def.name, Clause: clause, Columns: r.columns, NotEnforced: !def.enforced}
+	if err := d.checkCondition(t, &c, n); err != nil {
 		return err
 	}
 	t.Checks = append(t.Checks, c)
@@ -80,16 +81,15 @@ func (b *binder) addCheck(t *catalog.Table, d checkDef) error {
 }
 
 // checkCondition refuses a condition that is none, or that would not be read again as what it was.
-func (b *binder) checkCondition(t *catalog.Table, c *catalog.Check, n ast.ExprNode) error {
-	ids := b.tableColumns(t)
-	cond, err := b.tableEnv(t, ids).bind(n)
+func (d *definer) checkCondition(t *catalog.Table, c *catalog.Check, n ast.ExprNode) error {
+	cond, err := plan.RowType(d.ctx.Context, t, n)
 	if err != nil {
 		return err
 	}
-	if cond.Type.Kind != types.KindBool && cond.Type.Kind != types.KindNull {
+	if cond.Kind != types.KindBool && cond.Kind != types.KindNull {
 		return errorf(errno.CheckNotBoolean, "An expression of non-boolean type specified to a check constraint '%s'.", c.Name)
 	}
-	if _, err := b.constraint(t, c, ids); err != nil {
+	if _, err := plan.BindConstraint(d.ctx.Context, t, c); err != nil {
 		return err
 	}
 	return readsAgain(c.Clause, "a CHECK constraint")

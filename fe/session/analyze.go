@@ -8,6 +8,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/types"
 	"stele/sql/exec"
+	"stele/sql/explain"
 	"stele/sql/parse"
 	"stele/sql/physical"
 	"stele/sql/plan"
@@ -53,7 +54,7 @@ func (s *Session) explainAnalyze(ctx context.Context, n *parse.ExplainStmt, para
 		return err
 	}
 	var rows []stmt.Row
-	for _, l := range plan.ExplainRun(p, pctx.TableName, func(n *physical.Node) string { return seen[n].text() }) {
+	for _, l := range explain.Noted(p, pctx.TableName, func(n *physical.Node) string { return seen[n].text() }) {
 		rows = append(rows, stmt.Row{l})
 	}
 	cols := []stmt.Column{{Name: "EXPLAIN", Type: types.ColumnType{Kind: types.KindVarChar, Length: 65535}}}

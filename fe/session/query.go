@@ -15,6 +15,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/errno"
 	"stele/sql/exec"
+	"stele/sql/explain"
 	"stele/sql/expr"
 	"stele/sql/parse"
 	"stele/sql/physical"
@@ -387,20 +388,20 @@ func explainFormat(n *parse.ExplainStmt) (asJSON bool, err error) {
 }
 
 // explained plans a statement.
-func explained(pctx *plan.Context, n parse.StmtNode) (*plan.Explained, error) {
+func explained(pctx *plan.Context, n parse.StmtNode) (*explain.Statement, error) {
 	switch q := n.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		p, err := plan.Select(pctx, q)
 		if err != nil {
 			return nil, err
 		}
-		return &plan.Explained{Lines: plan.Explain(p, pctx.TableName), Roots: []*physical.Node{p}}, nil
+		return &explain.Statement{Lines: explain.Lines(p, pctx.TableName), Roots: []*physical.Node{p}}, nil
 	case *parse.InsertStmt:
 		p, err := plan.Insert(pctx, q)
 		if err != nil {
 			return nil, err
 		}
-		return &plan.Explained{Lines: p.Explain(pctx.TableName), Roots: []*physical.Node{p.Source}}, nil
+		return &explain.Statement{Lines: p.Explain(pctx.TableName), Roots: []*physical.Node{p.Source}}, nil
 	case *parse.UpdateStmt:
 		return explainedModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, q) })
 	case *parse.DeleteStmt:
@@ -410,9 +411,9 @@ func explained(pctx *plan.Context, n parse.StmtNode) (*plan.Explained, error) {
 }
 
 // explainedModify plans an UPDATE or DELETE of one or more tables.
-func explainedModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) (*plan.Explained, error) {
+func explainedModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) (*explain.Statement, error) {
 	plans, err := planned()
-	e := &plan.Explained{}
+	e := &explain.Statement{}
 	for _, p := range plans {
 		if p != nil {
 			e.Lines = append(e.Lines, p.Explain(pctx.TableName)...)

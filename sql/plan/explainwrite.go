@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/explain"
 )
 
 // Explain shows the plan of an INSERT, for EXPLAIN.
@@ -17,14 +18,14 @@ func (p *InsertPlan) Explain(table func(types.TableID) string) []string {
 	out := []string{line}
 	names := duplicateNames(p.Table)
 	for _, a := range p.OnDuplicate {
-		set := p.Table.Schema.Columns[a.Column].Name + " = " + show(a.Expr, names)
+		set := p.Table.Schema.Columns[a.Column].Name + " = " + explain.Expr(a.Expr, names)
 		if a.Auto {
 			set += " if changed"
 		}
 		out = append(out, "  | on duplicate key "+set)
 	}
 	if p.Source != nil {
-		for _, l := range Explain(p.Source, table) {
+		for _, l := range explain.Lines(p.Source, table) {
 			out = append(out, "  "+l)
 		}
 	}
@@ -56,7 +57,7 @@ func (p *ModifyPlan) Explain(table func(types.TableID) string) []string {
 		}
 	}
 	out := []string{line}
-	for _, l := range Explain(p.Source, table) {
+	for _, l := range explain.Lines(p.Source, table) {
 		out = append(out, "  "+l)
 	}
 	return out

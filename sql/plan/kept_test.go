@@ -12,6 +12,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/exec"
+	"stele/sql/explain"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -301,7 +302,7 @@ func keptPlansAgree(t *testing.T, drawn func(*rapid.T) keptQuery, exact bool) {
 		}
 		if kept.differ(values) && !padded {
 			if same++; exact && !reflect.DeepEqual(got, want) {
-				t.Fatalf("%s, kept for %s:\n%s\nplanned:\n%s", sql, q.with(first), strings.Join(Explain(got, nil), "\n"), strings.Join(Explain(want, nil), "\n"))
+				t.Fatalf("%s, kept for %s:\n%s\nplanned:\n%s", sql, q.with(first), strings.Join(explain.Lines(got, nil), "\n"), strings.Join(explain.Lines(want, nil), "\n"))
 			}
 		}
 		compareRows(t, s, sql, got, want)

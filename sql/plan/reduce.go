@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/sql/explain"
 	"stele/sql/expr"
 	"stele/sql/physical"
 )
@@ -30,7 +31,7 @@ func (b *binder) reduce(r *rel, j *physical.Join, left, right *physical.Node) {
 	few := narrowed(source)
 	for i, e := range to {
 		b.gives++
-		g := giver{take: physical.Take{ID: b.gives, From: show(from[i], columnNames([]*physical.Node{source}, 0))}, byKey: !few}
+		g := giver{take: physical.Take{ID: b.gives, From: explain.Expr(from[i], explain.Columns(source))}, byKey: !few}
 		if g.reach(target, e) {
 			j.Gives[i], j.LeftFirst = b.gives, leftFirst
 		}

@@ -11,6 +11,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/exec"
+	"stele/sql/explain"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -113,7 +114,7 @@ func (s *store) run(n *physical.Node) ([]string, error) {
 	}
 	stream, err := exec.Build(n, &exec.Env{Scan: s.scan, Expr: expr.Context{NowMicros: s.ctx.NowMicros}})
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, strings.Join(Explain(n, nil), "\n"))
+		return nil, fmt.Errorf("%w\n%s", err, strings.Join(explain.Lines(n, nil), "\n"))
 	}
 	defer stream.Close()
 	var rows []string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"stele/sql/explain"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
@@ -81,7 +82,7 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 	if err := checkPlan(n); err != nil {
 		return nil, err
 	}
-	return Explain(n, ctx.TableName), nil
+	return explain.Lines(n, ctx.TableName), nil
 }
 
 func modifiesLines(ctx *Context, plans []*ModifyPlan, err error) ([]string, error) {

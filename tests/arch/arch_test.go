@@ -163,6 +163,7 @@ func TestImportRulesCatch(t *testing.T) {
 		{"sql/plan", "stele/meta/catalog", false},
 		{"sql/define", "stele/sql/plan", false},
 		{"sql/define", "stele/sql/exec", true},
+		{"sql/explain", "stele/sql/plan", true},
 		{"sql/vec", "stele/sql/expr", true},
 		{"fe/sched", "stele/conf", true},
 		{"fe/sched", "sync/atomic", true},

@@ -45,6 +45,7 @@ var layers = []layer{
 	{"sql/parse/...", "meta/types sql/errno sql/types sql/syntax sql/parse/...", "text to syntax tree, nothing is resolved here"},
 	{"sql/define", "meta/types meta/catalog sql/errno sql/expr sql/parse sql/plan sql/syntax sql/types sql/vec", "what a table is: it asks the planner what expressions mean, and runs nothing"},
 	{"sql/physical", "meta/types sql/expr sql/fn", "the plan as plain data, so that a BE needs neither planner nor catalog"},
+	{"sql/explain", "meta/types sql/expr sql/physical", "a plan is shown as the data that it is, by whoever has one"},
 	{"sql/exec/...", "meta/types sql/errno sql/types sql/vec sql/fn/... sql/expr/... sql/physical sql/exec/...", "operators run on FE and BE alike"},
 	{"sql/spool", "meta/types meta/contain sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
 	{"sql/rowset/...", "meta/types meta/contain sql/vec sql/collation sql/rowset/...", "rows as replicas store them: a form alone, which an FE makes of a load and a BE keeps"},
@@ -123,7 +124,7 @@ var purities = []purity{
 }
 
 // deterministic lists the packages whose code must not depend on goroutines, the clock or the order of a map.
-var deterministic = []string{"meta/types", "meta/command/...", "meta/catalog/...", "fe/sched/...", "fe/ops", "sql/plan/...", "sql/define"}
+var deterministic = []string{"meta/types", "meta/command/...", "meta/catalog/...", "fe/sched/...", "fe/ops", "sql/plan/...", "sql/define", "sql/explain"}
 
 // matches says whether a package path below the module matches one pattern.
 func matches(pattern, pkg string) bool {

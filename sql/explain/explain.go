@@ -1,4 +1,7 @@
-package plan
+// Package explain shows plans to people and tools: EXPLAIN as lines, one operator each, and as the JSON that tools of MySQL draw. It owns the
+// words for operators and how expressions are written in them. It reads plans as plain data, and neither makes nor runs
+// one: the same plan is shown alike wherever it was made.
+package explain
 
 import (
 	"fmt"
@@ -9,8 +12,8 @@ import (
 	"stele/sql/physical"
 )
 
-// Explain shows a plan as an indented tree, one operator a line, for EXPLAIN. table names tables; nil shows their ids.
-func Explain(n *physical.Node, table func(types.TableID) string) []string {
+// Lines shows a plan as an indented tree, one operator a line, for EXPLAIN. table names tables; nil shows their ids.
+func Lines(n *physical.Node, table func(types.TableID) string) []string {
 	p := printer{table: table}
 	if table == nil {
 		p.table = func(id types.TableID) string { return fmt.Sprintf("#%d", id) }
@@ -19,8 +22,8 @@ func Explain(n *physical.Node, table func(types.TableID) string) []string {
 	return p.lines
 }
 
-// ExplainRun is Explain with a note behind each operator, for EXPLAIN ANALYZE.
-func ExplainRun(n *physical.Node, table func(types.TableID) string, note func(*physical.Node) string) []string {
+// Noted is Lines with a note behind each operator, for EXPLAIN ANALYZE.
+func Noted(n *physical.Node, table func(types.TableID) string, note func(*physical.Node) string) []string {
 	p := printer{table: table, note: note}
 	p.node(n, 0)
 	return p.lines
@@ -39,7 +42,12 @@ func (p *printer) add(depth int, format string, args ...any) {
 
 // node prints an operator and its children.
 func (p *printer) node(n *physical.Node, depth int) {
-	in := func(i int) []string { return columnNames(n.Children, i) }
+	in := func(i int) []string {
+		if i < len(n.Children) {
+			return Columns(n.Children[i])
+		}
+		return nil
+	}
 	first := len(p.lines)
 	defer func() {
 		if p.note != nil && first < len(p.lines) {
@@ -52,7 +60,7 @@ func (p *printer) node(n *physical.Node, depth int) {
 	case n.Values != nil:
 		p.add(depth, "values rows=%d", len(n.Values.Rows))
 	case n.Filter != nil:
-		p.add(depth, "filter %s", show(n.Filter, in(0)))
+		p.add(depth, "filter %s", Expr(n.Filter, in(0)))
 	case n.Project != nil:
 		p.add(depth, "project %s", showAll(n.Project, in(0)))
 	case n.Agg != nil:
@@ -83,13 +91,10 @@ func (p *printer) node(n *physical.Node, depth int) {
 	}
 }
 
-// columnNames lists how the columns of a child are shown.
-func columnNames(kids []*physical.Node, i int) []string {
-	if i >= len(kids) {
-		return nil
-	}
+// Columns lists how the columns of an operator's rows are shown.
+func Columns(n *physical.Node) []string {
 	var out []string
-	for _, c := range kids[i].Schema {
+	for _, c := range n.Schema {
 		name := c.Column
 		if name == "" {
 			name = c.Name
@@ -102,8 +107,8 @@ func columnNames(kids []*physical.Node, i int) []string {
 	return out
 }
 
-// show writes an expression with column names.
-func show(e *expr.Node, names []string) string {
+// Expr writes an expression with column names.
+func Expr(e *expr.Node, names []string) string {
 	return expr.Format(e, func(i int) string {
 		if i < len(names) && names[i] != "" {
 			return names[i]
@@ -115,7 +120,7 @@ func show(e *expr.Node, names []string) string {
 func showAll(list []*expr.Node, names []string) string {
 	var parts []string
 	for _, e := range list {
-		parts = append(parts, show(e, names))
+		parts = append(parts, Expr(e, names))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -142,10 +147,10 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	}
 	p.add(depth, "%s", line)
 	for _, t := range s.Takes {
-		p.add(depth+1, "| if few: %s in keys from %s", show(t.Expr, names), t.From)
+		p.add(depth+1, "| if few: %s in keys from %s", Expr(t.Expr, names), t.From)
 	}
 	if f.Filter != nil {
-		p.add(depth+1, "| filter %s", show(f.Filter, names))
+		p.add(depth+1, "| filter %s", Expr(f.Filter, names))
 	}
 	out := names
 	if f.Agg != nil {
@@ -154,7 +159,7 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 		p.add(depth+1, "| project %s", showAll(f.Project, names))
 		out = nil
 		for _, e := range f.Project {
-			out = append(out, show(e, names))
+			out = append(out, Expr(e, names))
 		}
 	}
 	if f.TopN != nil {
@@ -204,7 +209,7 @@ func showAgg(a *physical.Agg, names []string) string {
 		if a.Merge {
 			arg = ".."
 		} else if f.Arg != nil {
-			arg = show(f.Arg, names)
+			arg = Expr(f.Arg, names)
 		}
 		if f.Distinct {
 			arg = "distinct " + arg
@@ -229,7 +234,7 @@ func showJoin(j *physical.Join, left, right []string) string {
 	line := joinNames[j.Kind] + " join"
 	var parts []string
 	for i := range j.Left {
-		parts = append(parts, show(j.Left[i], left)+" = "+show(j.Right[i], right))
+		parts = append(parts, Expr(j.Left[i], left)+" = "+Expr(j.Right[i], right))
 	}
 	if len(parts) > 0 {
 		line += " on " + strings.Join(parts, ", ")
@@ -238,7 +243,7 @@ func showJoin(j *physical.Join, left, right []string) string {
 		line += " left first"
 	}
 	if j.On != nil {
-		line += " where " + show(j.On, append(append([]string(nil), left...), right...))
+		line += " where " + Expr(j.On, append(append([]string(nil), left...), right...))
 	}
 	return line
 }
@@ -257,7 +262,7 @@ func showSort(s *physical.Sort, names []string) string {
 func showKeys(keys []expr.SortKey, names []string) string {
 	var parts []string
 	for _, k := range keys {
-		text := show(k.Expr, names)
+		text := Expr(k.Expr, names)
 		if k.Desc {
 			text += " desc"
 		}

@@ -1,4 +1,4 @@
-package plan
+package explain
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"stele/sql/physical"
 )
 
-// Explained is a plan to be shown: its lines, and the operators in which tables are read.
-type Explained struct {
+// Statement is what there is to be shown of a statement: its lines, and the operators in which tables are read.
+type Statement struct {
 	Lines []string
 	Roots []*physical.Node
 }
@@ -38,9 +38,9 @@ type shownBlock struct {
 }
 
 // JSON is the plan as EXPLAIN FORMAT=JSON answers it: what MySQL says of tables, where it has a word for it, and the operators as they are.
-func (e *Explained) JSON(table func(types.TableID) string) (string, error) {
-	block := shownBlock{Select: 1, Operators: e.Lines}
-	for _, root := range e.Roots {
+func (s *Statement) JSON(table func(types.TableID) string) (string, error) {
+	block := shownBlock{Select: 1, Operators: s.Lines}
+	for _, root := range s.Roots {
 		for _, t := range readTables(root, table) {
 			block.Joined = append(block.Joined, shownTables{t})
 		}
@@ -87,7 +87,7 @@ func readTable(s *physical.Scan, table func(types.TableID) string) *shownTable {
 		out.Columns = append(out.Columns, f.Schema.Columns[f.Schema.ColumnIndex(id)].Name)
 	}
 	if f.Filter != nil {
-		out.Condition = show(f.Filter, out.Columns)
+		out.Condition = Expr(f.Filter, out.Columns)
 	}
 	switch {
 	case s.Via != nil:

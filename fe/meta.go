@@ -21,7 +21,7 @@ import (
 	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/fe/server"
-	"stele/fe/session"
+	"stele/fe/session/vars"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/raftlog"
@@ -177,7 +177,7 @@ func (n *node) newCluster(v *conf.Values) *command.InitCluster {
 func ownConfig(cat *catalog.Catalog) map[string]string {
 	own := maps.Collect(cat.ConfigAll())
 	maps.DeleteFunc(own, func(key, _ string) bool {
-		return strings.HasPrefix(key, cluster.BEConfigPrefix) || strings.HasPrefix(key, session.GlobalPrefix)
+		return strings.HasPrefix(key, cluster.BEConfigPrefix) || strings.HasPrefix(key, vars.GlobalPrefix)
 	})
 	return own
 }

@@ -69,7 +69,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 			setMedium(cmd, t.Parts, *cmd.Set.Medium)
 		}
 	case slices.Contains(withoutEffect, key):
-		if err = define.CheckProperty(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
+		if err = define.CheckProperty(key, value, nil, time.Now().UnixMicro(), s.vars.Zone()); err == nil {
 			s.warn("Note", errno.UnknownError, fmt.Sprintf("property %q has no effect", key))
 		}
 	default:

@@ -41,8 +41,8 @@ type Leader interface {
 
 // question describes the session.
 func (s *Session) question() Question {
-	zone, _, _ := s.vars.get("time_zone")
-	mode, _, _ := s.vars.get("sql_mode")
+	zone := s.vars.Text("time_zone")
+	mode := s.vars.Text("sql_mode")
 	return Question{SessionDB: s.db, User: s.who(), Zone: zone, Mode: mode}
 }
 

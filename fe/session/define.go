@@ -24,7 +24,7 @@ import (
 func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	var do func() error
 	node, unkept := parse.Node(st.Node), []string(nil)
-	why := s.vars.foreignKeys().LeftOut
+	why := s.vars.ForeignKeys().LeftOut
 	if why != "" {
 		node, unkept = define.WithoutForeignKeys(st.Node)
 	}

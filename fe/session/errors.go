@@ -203,3 +203,8 @@ func abbreviate(sql string) string {
 	}
 	return sql
 }
+
+// sqlErr makes an error with MySQL's number.
+func sqlErr(code uint16, format string, args ...any) *sqltypes.Error {
+	return sqltypes.Errorf(code, format, args...)
+}

@@ -10,6 +10,7 @@ import (
 	"stele/fe/fakecluster"
 	"stele/fe/lease"
 	"stele/fe/server"
+	"stele/fe/session/vars"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -73,7 +74,7 @@ func TestEveryWayIsFenced(t *testing.T) {
 		"prepared": func(s *Session) error { return (&prepared{s: s, text: insert}).Execute(t.Context(), nil, nil) },
 	} {
 		s, _, _ := cutSession(t, fenceAfter+time.Second)
-		s.vars, s.db = newVars(nil), "d"
+		s.vars, s.db = vars.New(nil), "d"
 		var known server.MySQLError
 		if err := run(s); !errors.As(err, &known) {
 			t.Errorf("%s: %v", name, err)

@@ -36,7 +36,7 @@ func (s *Session) notReferred(cat *catalog.Catalog, t *catalog.Table, goes func(
 	return nil
 }
 
-func (s *Session) checksForeignKeys() bool { return s.vars.bool("foreign_key_checks") }
+func (s *Session) checksForeignKeys() bool { return s.vars.Bool("foreign_key_checks") }
 
 // droppable refuses to drop a parent whose children stay.
 func (s *Session) droppable(cat *catalog.Catalog, t *catalog.Table, goes func(*catalog.Table) bool) error {

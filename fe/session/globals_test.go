@@ -6,6 +6,7 @@ import (
 
 	"stele/conf"
 	"stele/fe/fakecluster"
+	"stele/fe/session/vars"
 	"stele/meta/command"
 	"stele/meta/types"
 )
@@ -21,8 +22,8 @@ func TestGlobalsThatRace(t *testing.T) {
 			c.Log.Must(t, &command.SetConfig{Key: conf.WaitTimeout.Key, Value: "700"})
 		}
 	})
-	d := variables["wait_timeout"]
-	if err := sh.changeGlobal(t.Context(), d, &command.SetConfig{Key: GlobalPrefix + d.name, Value: "600"}); err != nil {
+	d, _ := vars.Named("wait_timeout")
+	if err := sh.changeGlobal(t.Context(), d, &command.SetConfig{Key: vars.GlobalPrefix + d.Name, Value: "600"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := conf.WaitTimeout.Get(sh.Conf.Load()).Seconds(); !later || got != 700 {

@@ -59,9 +59,9 @@ const targetsMax = 8
 
 // targeted plans an INSERT of literals by what is kept of those before.
 func (s *Session) targeted(cat *catalog.Catalog, now time.Time, values *parse.InsertValues) (*plan.InsertPlan, bool) {
-	f := s.vars.now()
+	f := s.vars.Now()
 	names := s.names(cat)
-	at := slices.IndexFunc(s.targets, func(t *plan.InsertTarget) bool { return t.Fits(names, s.db, f.sqlMode, f.zone, values) })
+	at := slices.IndexFunc(s.targets, func(t *plan.InsertTarget) bool { return t.Fits(names, s.db, f.SQLMode, f.Zone, values) })
 	switch {
 	case at < 0:
 		if len(s.targets) == targetsMax {
@@ -377,7 +377,7 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 	return (&vec.Batch{Cols: b.Cols, N: b.N, Sel: rows}).Compact()
 }
 
-func (s *Session) lockWait() time.Duration { return s.vars.now().lockWait }
+func (s *Session) lockWait() time.Duration { return s.vars.Now().LockWait }
 
 // numbers reports whether number has anything to fill.
 func (i *inserter) numbers() bool { return i.plan.NeedsRowID || i.plan.AutoIncrement >= 0 }

@@ -32,7 +32,7 @@ func (s *Session) keptQuery(ctx context.Context, p *pointPlan, params []plan.Par
 	}
 	now := s.clock()
 	_, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) {
-		pctx := &plan.Context{Catalog: s.names(cat), NowMicros: now.UnixMicro(), TimeZone: s.vars.now().zone}
+		pctx := &plan.Context{Catalog: s.names(cat), NowMicros: now.UnixMicro(), TimeZone: s.vars.Now().Zone}
 		root := p.kept.Bind(pctx, params)
 		rows, rerr := s.rowsOf(ctx, root, cat, now)
 		return root, rows, rerr

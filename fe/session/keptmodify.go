@@ -31,7 +31,7 @@ func (s *Session) planModify(cat *catalog.Catalog, p *pointPlan, q *pointQuery, 
 // keptModify runs an UPDATE or DELETE by the plan that is kept for its text; done is false, and nothing has happened, when it is for the
 // general way.
 func (s *Session) keptModify(ctx context.Context, p *pointPlan, values []plan.Param, out *output) (done bool, err error) {
-	if !s.mayPoint() || s.vars.now().safeUpdates || !p.modify.Fits(values) {
+	if !s.mayPoint() || s.vars.Now().SafeUpdates || !p.modify.Fits(values) {
 		return false, nil
 	}
 	s.before, s.warnings = s.warnings, diagnostics{}

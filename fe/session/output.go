@@ -40,7 +40,7 @@ func (o *output) warned(n uint16) error { return o.done(server.Result{Warnings: 
 
 // columns announces a result set.
 func (o *output) columns(schema []physical.OutColumn) error {
-	return o.head(serverColumns(schema, o.s.vars.zone()))
+	return o.head(serverColumns(schema, o.s.vars.Zone()))
 }
 
 // head announces a result set of columns as the client sees them.

@@ -145,16 +145,16 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 
 // mayPoint reports whether the state of the session lets queries take the short way.
 func (s *Session) mayPoint() bool {
-	f := s.vars.now()
-	return len(s.temps) == 0 && !f.limitsSelects && f.maxExecution == 0
+	f := s.vars.Now()
+	return len(s.temps) == 0 && !f.LimitsSelects && f.MaxExecution == 0
 }
 
 // pointKey is what the meaning of a text depends on beside the text.
 func (s *Session) pointKey(dst []byte, kind byte) []byte {
-	f := s.vars.now()
+	f := s.vars.Now()
 	dst = append(append(dst, kind), s.db...)
-	dst = append(append(append(dst, 0), f.sqlMode...), 0)
-	return append(append(dst, f.zone.String()...), 0)
+	dst = append(append(append(dst, 0), f.SQLMode...), 0)
+	return append(append(dst, f.Zone.String()...), 0)
 }
 
 func (s *Session) point(ctx context.Context, key []byte, q pointQuery, params []plan.Param, out *output) (done bool, err error) {
@@ -296,7 +296,7 @@ func (p *pointPlan) describe(schema []physical.OutColumn) {
 // shown are the columns of the result as the session sees them.
 func (p *pointPlan) shown(s *Session, schema []physical.OutColumn) []server.Column {
 	if p.zoned {
-		return serverColumns(schema, s.vars.zone())
+		return serverColumns(schema, s.vars.Zone())
 	}
 	return p.columns
 }

@@ -41,7 +41,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	if p.plan == nil {
 		return false, nil
 	}
-	tablet, rowKey, constants, ok := p.write.Bind(values, s.vars.now().zone, s.clock)
+	tablet, rowKey, constants, ok := p.write.Bind(values, s.vars.Now().Zone, s.clock)
 	if !ok {
 		return false, nil
 	}

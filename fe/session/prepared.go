@@ -62,7 +62,7 @@ func (s *Session) describe(st *parse.Statement) ([]server.Column, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serverColumns(root.Schema, s.vars.zone()), nil
+	return serverColumns(root.Schema, s.vars.Zone()), nil
 }
 
 func serverColumns(schema []physical.OutColumn, zone *time.Location) []server.Column {

@@ -8,6 +8,7 @@ import (
 
 	"stele/fe/ddl"
 	"stele/fe/fakecluster"
+	"stele/fe/session/vars"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -88,7 +89,7 @@ func TestAbandonedChangeIsInNobodysWay(t *testing.T) {
 		tbl, _ := c.Log.Current().TableByID(c.Table)
 		until := time.Now().Add(time.Hour).UnixMilli()
 		c.Log.Must(t, &command.BeginChange{Table: tbl.ID, ExpectVersion: tbl.Schema.Version, UntilMs: until})
-		s := &Session{vars: newVars(nil), sh: New(Parts{Log: c.Log, Tables: truncator{}, Settings: func() Settings { return Settings{} }})}
+		s := &Session{vars: vars.New(nil), sh: New(Parts{Log: c.Log, Tables: truncator{}, Settings: func() Settings { return Settings{} }})}
 		tbl = current(s, tbl)
 		if err := use(s, tbl); err == nil || tbl.Altering() != until {
 			t.Errorf("%s: the table is being altered: %v", about, err)

@@ -10,6 +10,7 @@ import (
 
 	"stele/fe/dist"
 	"stele/fe/server"
+	"stele/fe/session/vars"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -196,9 +197,9 @@ func repeat(ctx context.Context, times int64, once func() error) error {
 
 // limited applies sql_select_limit, which holds for a query without a LIMIT of its own.
 func (s *Session) limited(n parse.StmtNode, rows exec.Stream) exec.Stream {
-	limit, _, _ := s.vars.get("sql_select_limit")
+	limit := s.vars.Text("sql_select_limit")
 	left, err := strconv.ParseUint(limit, 10, 64)
-	if err != nil || limit == noSelectLimit {
+	if err != nil || limit == vars.NoSelectLimit {
 		return rows
 	}
 	switch q := n.(type) {
@@ -251,8 +252,8 @@ func (s *Session) offload(ctx context.Context, p *physical.Node, cat *catalog.Ca
 	if s.inTx && s.tx != nil {
 		return nil, nil // its own rows are where it wrote them
 	}
-	u := &dist.Upper{Plan: p, MemLimit: s.sh.Settings().QueryMem, GroupConcatMaxLen: s.vars.int("group_concat_max_len")}
-	if zone := s.vars.zone(); zone != time.UTC {
+	u := &dist.Upper{Plan: p, MemLimit: s.sh.Settings().QueryMem, GroupConcatMaxLen: s.vars.Int("group_concat_max_len")}
+	if zone := s.vars.Zone(); zone != time.UTC {
 		u.TimeZone = zone.String()
 	}
 	return s.sh.Scanner.Offload(ctx, &dist.Query{Snapshot: cat, NowMicros: now.UnixMicro()}, u)
@@ -275,8 +276,8 @@ func (s *Session) execEnv(cat *catalog.Catalog, now time.Time) *exec.Env {
 		System: func(ctx context.Context, sys *physical.System) (exec.Stream, error) {
 			return s.readSystem(ctx, cat, sys)
 		},
-		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemoryIn(s.sh.QueryMem, set.QueryMem), SpillDir: set.SpillDir,
-		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)}
+		Expr: expr.Context{Loc: s.vars.Zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemoryIn(s.sh.QueryMem, set.QueryMem), SpillDir: set.SpillDir,
+		GroupConcatMaxLen: s.vars.Int("group_concat_max_len"), MaxRecursion: max(s.vars.Int("cte_max_recursion_depth"), 1)}
 }
 
 // scanOf reads the stored tables of a query.
@@ -286,7 +287,7 @@ func (s *Session) scanOf(q *dist.Query) func(context.Context, *physical.Scan) (e
 			return s.sh.Scanner.Scan(ctx, q, s.picked.only(scan))
 		}
 		if len(scan.Takes) > 0 { // it is a copy, with keys that a join has given
-			plan.Narrow(&plan.Context{Catalog: s.names(q.Snapshot), NowMicros: q.NowMicros, TimeZone: s.vars.zone()}, scan)
+			plan.Narrow(&plan.Context{Catalog: s.names(q.Snapshot), NowMicros: q.NowMicros, TimeZone: s.vars.Zone()}, scan)
 		}
 		scan, err := s.resolve(ctx, q, scan)
 		if err != nil {

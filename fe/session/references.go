@@ -27,7 +27,7 @@ const (
 
 // keepsForeignKeys reports whether the session keeps the foreign keys of a table, on whichever side it is.
 func (s *Session) keepsForeignKeys(t *catalog.Table) bool {
-	return t.HasForeignKeys() && s.vars.bool("foreign_key_checks")
+	return t.HasForeignKeys() && s.vars.Bool("foreign_key_checks")
 }
 
 // referrer has the rows that a statement writes to a table refer to rows that are there: those are locked shared, by the writes that bring

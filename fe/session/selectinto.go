@@ -46,7 +46,7 @@ func (w *varWriter) Batch(b *vec.Batch) error {
 		for i, name := range w.names {
 			v := b.Cols[i].Value(int(b.Row(0)))
 			v.B = slices.Clone(v.B)
-			w.s.vars.user[name] = userVar{value: v, typ: b.Cols[i].Type}
+			w.s.vars.SetUser(name, v, b.Cols[i].Type)
 		}
 	}
 	if w.rows += n; w.rows > 1 {

@@ -20,6 +20,7 @@ import (
 	"stele/fe/dist"
 	"stele/fe/lease"
 	"stele/fe/server"
+	"stele/fe/session/vars"
 	"stele/fe/stmt"
 	"stele/fe/txn"
 	"stele/fe/userlock"
@@ -134,7 +135,7 @@ type Session struct {
 	sh   *Shared
 	info server.ConnInfo
 	db   string
-	vars *vars
+	vars *vars.Values
 
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
@@ -184,12 +185,13 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 
 // freshVars gives the session the variables of a new one.
 func (s *Session) freshVars() {
-	s.vars = newVars(s.sh.globals(s.sh.Log.Current()))
-	s.vars.global = s.globalOf
+	begin := s.sh.globals(s.sh.Log.Current())
 	if s.info.Interactive {
-		s.vars.server["wait_timeout"], _, _ = s.vars.get("interactive_timeout")
+		begin["wait_timeout"] = begin["interactive_timeout"]
 	}
-	s.vars.dynamic = func(name string) (uint64, bool) {
+	s.vars = vars.New(begin)
+	s.vars.Global = s.globalOf
+	s.vars.Dynamic = func(name string) (uint64, bool) {
 		switch name {
 		case "warning_count":
 			return uint64(s.before.count), true
@@ -253,13 +255,13 @@ func (s *Session) followDatabase(name string) error {
 	if db, ok := s.sh.Log.Current().Database(name); ok {
 		collation = db.Collation
 	}
-	if now, _, _ := s.vars.get("collation_database"); now == collation.String() {
+	if now := s.vars.Text("collation_database"); now == collation.String() {
 		return nil
 	}
-	if err := s.vars.assign("character_set_database", collation.Charset()); err != nil {
+	if err := s.vars.Assign("character_set_database", collation.Charset()); err != nil {
 		return err
 	}
-	return s.vars.assign("collation_database", collation.String())
+	return s.vars.Assign("collation_database", collation.String())
 }
 
 // Reset brings the session back to the state after the login.
@@ -278,7 +280,7 @@ func (s *Session) Reset(ctx context.Context) error {
 // Status returns the status flags as of now.
 func (s *Session) Status() uint16 {
 	var f uint16
-	if s.vars.now().autocommit {
+	if s.vars.Now().Autocommit {
 		f |= server.StatusAutocommit
 	}
 	if s.inTx {
@@ -289,8 +291,8 @@ func (s *Session) Status() uint16 {
 
 // Limits are wait_timeout and max_allowed_packet.
 func (s *Session) Limits() (idle time.Duration, packet int) {
-	f := s.vars.now()
-	return f.waitTimeout, f.maxPacket
+	f := s.vars.Now()
+	return f.WaitTimeout, f.MaxPacket
 }
 
 // Statistics is the one-line answer to COM_STATISTICS.
@@ -311,7 +313,7 @@ func (s *Session) Close() {
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.
-func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
+func (s *Session) mode() syntax.Mode { return s.vars.Now().Mode }
 
 // Query runs the statements of one text.
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
@@ -398,7 +400,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 
 // timed ends a statement that runs longer than max_execution_time allows.
 func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := s.vars.now().maxExecution
+	d := s.vars.Now().MaxExecution
 	if d == 0 {
 		return ctx, func() {}
 	}

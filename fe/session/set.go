@@ -2,11 +2,11 @@ package session
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"stele/fe/account"
 	"stele/fe/server"
+	"stele/fe/session/vars"
 	"stele/meta/types"
 	"stele/sql/errno"
 	"stele/sql/expr"
@@ -15,10 +15,6 @@ import (
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // setVariables runs SET: system variables of the session and global ones, user variables, SET NAMES.
 func (s *Session) setVariables(ctx context.Context, st *parse.Statement, n *parse.SetStmt, params []plan.Param, out *output) error {
@@ -43,7 +39,7 @@ func (s *Session) setOne(ctx context.Context, a *parse.VariableAssignment, param
 		if err != nil {
 			return err
 		}
-		s.vars.user[name] = userVar{value: v, typ: t}
+		s.vars.SetUser(name, v, t)
 		return nil
 	}
 	if a.IsGlobal {
@@ -59,11 +55,11 @@ func (s *Session) setOne(ctx context.Context, a *parse.VariableAssignment, param
 		if a.ExtendValue != nil {
 			collation = a.ExtendValue.GetString()
 		}
-		return s.setNames(text, collation)
+		return s.vars.SetNames(text, collation)
 	case "autocommit":
 		return s.setAutocommit(ctx, text)
 	}
-	return s.vars.assign(name, text)
+	return s.vars.Assign(name, text)
 }
 
 // isNextTransaction reports whether a statement is SET TRANSACTION …, without SESSION or GLOBAL.
@@ -74,7 +70,7 @@ func isNextTransaction(sql string) bool {
 
 // setNextTransaction runs SET TRANSACTION, which holds for the next transaction alone.
 func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, params []plan.Param) error {
-	if s.inTx && (s.tx != nil || s.snapshot != nil || s.vars.bool("autocommit")) {
+	if s.inTx && (s.tx != nil || s.snapshot != nil || s.vars.Bool("autocommit")) {
 		return sqlErr(errno.TransactionInProgress, "Transaction characteristics can't be changed while a transaction is in progress")
 	}
 	for _, a := range n.Variables {
@@ -87,11 +83,11 @@ func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, para
 			s.nextReadOnly = text == "1"
 			s.txReadOnly = s.inTx && s.nextReadOnly // of an open one that has done nothing, with autocommit off
 		case "tx_isolation_one_shot", "tx_isolation":
-			if s.nextLevel, err = variables["transaction_isolation"].normalise(text); err != nil {
+			if s.nextLevel, err = vars.Isolation(text); err != nil {
 				s.nextLevel = ""
 				return err
 			}
-			s.committed = s.inTx && s.nextLevel != repeatableRead
+			s.committed = s.inTx && s.nextLevel != vars.RepeatableRead
 		default:
 			return unsupported("SET TRANSACTION ... " + a.Name)
 		}
@@ -102,39 +98,13 @@ func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, para
 	return nil
 }
 
-// setNames runs SET NAMES and SET CHARACTER SET.
-func (s *Session) setNames(charset, collation string) error {
-	if strings.EqualFold(charset, "DEFAULT") {
-		charset = "utf8mb4"
-	}
-	norm, err := checkCharset(charset)
-	if err != nil || norm == "" || norm == "null" {
-		return sqlErr(errno.UnknownCharset, "Unknown character set: '%s'", charset)
-	}
-	if collation == "" {
-		collation = norm + "_bin"
-		if norm == "binary" {
-			collation = norm
-		}
-	}
-	if !strings.HasPrefix(strings.ToLower(collation), norm) && !strings.EqualFold(charset, strings.SplitN(collation, "_", 2)[0]) {
-		return sqlErr(errno.CollationMismatch, "COLLATION '%s' is not valid for CHARACTER SET '%s'", collation, charset)
-	}
-	for _, v := range []string{"character_set_client", "character_set_connection", "character_set_results"} {
-		if err := s.vars.assign(v, norm); err != nil {
-			return err
-		}
-	}
-	return s.vars.assign("collation_connection", collation)
-}
-
 // setAutocommit switches autocommit; switching it on commits what is open.
 func (s *Session) setAutocommit(ctx context.Context, text string) error {
-	was := s.vars.bool("autocommit")
-	if err := s.vars.assign("autocommit", text); err != nil {
+	was := s.vars.Bool("autocommit")
+	if err := s.vars.Assign("autocommit", text); err != nil {
 		return err
 	}
-	if !was && s.vars.bool("autocommit") {
+	if !was && s.vars.Bool("autocommit") {
 		return s.commit(ctx)
 	}
 	return nil
@@ -157,7 +127,7 @@ func (s *Session) assigned(ctx context.Context, n parse.ExprNode, params []plan.
 	if v.Null {
 		return "", nil
 	}
-	return string(sqltypes.AppendVectorText(nil, vec.NewConst(t, v, 1), 0, s.vars.zone())), nil
+	return string(sqltypes.AppendVectorText(nil, vec.NewConst(t, v, 1), 0, s.vars.Zone())), nil
 }
 
 // scalar evaluates an expression that stands for itself.

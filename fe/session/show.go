@@ -116,15 +116,15 @@ func (s *Session) showsOwn(n *parse.ShowStmt) bool {
 // stmtEnv is what a statement of the registry may use.
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := s.sh.env(cat)
-	e.DB, e.User, e.Zone, e.Warnings, e.WarningCount = s.db, s.who(), s.vars.zone(), s.warnings.list, s.warnings.count
+	e.DB, e.User, e.Zone, e.Warnings, e.WarningCount = s.db, s.who(), s.vars.Zone(), s.warnings.list, s.warnings.count
 	e.Account, e.Rights = s.accountName(), s.rights()
 	if len(s.temps) > 0 {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}
 	e.Checksum = s.checksum
-	e.Variables = s.vars.rows()
+	e.Variables = s.vars.Rows()
 	e.Status = s.status
-	e.Globals = func() []stmt.Variable { return s.globalVars().rows() }
+	e.Globals = func() []stmt.Variable { return s.globalVars().Rows() }
 	return e
 }
 
@@ -173,7 +173,7 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	if err != nil {
 		return nil, err
 	}
-	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
+	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.Zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
 }
 

@@ -13,7 +13,7 @@ import (
 
 // clock is the time of a statement that begins now: that of SET timestamp, where there is one.
 func (s *Session) clock() time.Time {
-	if t := s.vars.now().timestamp; !t.IsZero() {
+	if t := s.vars.Now().Timestamp; !t.IsZero() {
 		return t
 	}
 	return time.Now()
@@ -21,17 +21,17 @@ func (s *Session) clock() time.Time {
 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
-	f := s.vars.now()
-	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
-		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+	f := s.vars.Now()
+	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.Read, NowMicros: now.UnixMicro(), TimeZone: f.Zone,
+		SafeUpdates: f.SafeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
+		SQLMode: f.SQLMode, User: s.who(), Account: s.account, Version: f.Version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		TellID: func(id uint64) { s.lastInsertID = id },
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
 // defineContext is what a definition depends on.
 func (s *Session) defineContext(pctx *plan.Context) *define.Context {
-	return &define.Context{Context: pctx, ForeignKeys: s.vars.foreignKeys()}
+	return &define.Context{Context: pctx, ForeignKeys: s.vars.ForeignKeys()}
 }
 
 // snapshot gives the planner the catalog by names, those of the session's own tables first.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strconv"
 	"time"
 
 	"stele/fe/stmt"
@@ -41,3 +42,7 @@ func (s *Session) status() []stmt.Variable {
 	}
 	return out
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stele/fe/dist"
+	"stele/fe/session/vars"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/proto/bepb"
@@ -67,10 +68,10 @@ func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
 func (s *Session) open(readOnly bool) {
 	level := s.nextLevel
 	if level == "" {
-		level = s.vars.now().isolation
+		level = s.vars.Now().Isolation
 	}
 	s.spend()
-	s.inTx, s.txReadOnly, s.committed = true, readOnly, level != repeatableRead
+	s.inTx, s.txReadOnly, s.committed = true, readOnly, level != vars.RepeatableRead
 }
 
 // spend forgets what SET TRANSACTION has said of the next transaction, which was this.
@@ -86,7 +87,7 @@ func (s *Session) readOnly() bool {
 	if !s.inTx {
 		s.spend()
 	}
-	return s.txReadOnly || next || s.vars.now().readOnly
+	return s.txReadOnly || next || s.vars.Now().ReadOnly
 }
 
 // commit ends the open transaction, if any.
@@ -120,7 +121,7 @@ func (s *Session) end() *txn.Txn {
 
 // implicit opens a transaction for a statement when autocommit is off.
 func (s *Session) implicit() {
-	if !s.vars.now().autocommit && !s.inTx {
+	if !s.vars.Now().Autocommit && !s.inTx {
 		s.open(s.nextReadOnly)
 	}
 }

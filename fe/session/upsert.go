@@ -198,7 +198,7 @@ func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, chan
 // assigned works out what the assignments make of rows that are there, the first of which has met row number row of the statement.
 func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) {
 	next := &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: old.N}
-	ectx := expr.Context{Loc: i.s.vars.zone(), NowMicros: i.pctx.NowMicros}
+	ectx := expr.Context{Loc: i.s.vars.Zone(), NowMicros: i.pctx.NowMicros}
 	// What assignments before have set is part of the expressions: they refer to the row as it was.
 	in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), old.Cols...), fresh.Cols...), N: old.N}
 	for _, a := range i.plan.OnDuplicate {

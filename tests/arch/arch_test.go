@@ -158,6 +158,7 @@ func TestImportRulesCatch(t *testing.T) {
 		{"fe/stmt", "stele/fe/stmt/admin", true},
 		{"fe/stmt/admin", "stele/fe/stmt/proc", true},
 		{"fe/stmt/mysql", "stele/fe/stmt/admin", true},
+		{"fe/session/vars", "stele/fe/session", true},
 		{"fe/stmt/all", "stele/fe/stmt/mysql", false},
 		{"sql/exec", "stele/meta/raftlog", true},
 		{"sql/plan", "stele/meta/catalog", false},

@@ -1,4 +1,4 @@
-package session
+package vars
 
 import (
 	"errors"
@@ -12,20 +12,20 @@ import (
 
 // TestVariableDefaultsAreValid: SET x = DEFAULT and SHOW VARIABLES rest on it.
 func TestVariableDefaultsAreValid(t *testing.T) {
-	v := newVars(nil)
+	v := New(nil)
 	for name, d := range variables {
-		if d.name != name {
-			t.Errorf("%s is registered as %s", d.name, name)
+		if d.Name != name {
+			t.Errorf("%s is registered as %s", d.Name, name)
 		}
-		norm, err := d.normalise(d.def)
-		if err != nil || norm != d.def {
-			t.Errorf("%s: the default %q becomes %q, %v", name, d.def, norm, err)
+		norm, err := d.Normalise(d.Default)
+		if err != nil || norm != d.Default {
+			t.Errorf("%s: the default %q becomes %q, %v", name, d.Default, norm, err)
 		}
-		if _, _, ok := v.read("@@" + name); !ok {
+		if _, _, ok := v.Read("@@" + name); !ok {
 			t.Errorf("@@%s cannot be read", name)
 		}
 	}
-	rows := v.rows()
+	rows := v.Rows()
 	if len(rows) != len(variables) || !slices.IsSortedFunc(rows, func(a, b stmt.Variable) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("SHOW VARIABLES is not all variables in order")
 	}
@@ -33,13 +33,13 @@ func TestVariableDefaultsAreValid(t *testing.T) {
 
 // TestConnectorVariables are those that drivers and tools read when they connect.
 func TestConnectorVariables(t *testing.T) {
-	v := newVars(map[string]string{"version": "8.0.36"})
+	v := New(map[string]string{"version": "8.0.36"})
 	for _, name := range []string{"session.auto_increment_increment", "character_set_client", "character_set_connection", "character_set_results",
 		"character_set_server", "collation_server", "collation_connection", "init_connect", "interactive_timeout", "license", "lower_case_table_names",
 		"max_allowed_packet", "net_write_timeout", "performance_schema", "query_cache_size", "query_cache_type", "secure_file_priv", "sql_mode", "system_time_zone",
 		"time_zone", "transaction_isolation", "session.transaction_isolation", "session.transaction_read_only", "tx_isolation", "wait_timeout",
 		"version_comment", "version", "global.sql_mode", "SESSION.SQL_MODE", "socket", "server_id", "read_only", "have_profiling"} {
-		if _, _, ok := v.read("@@" + name); !ok {
+		if _, _, ok := v.Read("@@" + name); !ok {
 			t.Errorf("@@%s is unknown", name)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAssign(t *testing.T) {
 		{"character_set_results", "utf8", "utf8mb3", 0},
 		{"character_set_results", "gbk", "", 1231},
 		{"sql_select_limit", "10", "10", 0},
-		{"sql_select_limit", noSelectLimit, noSelectLimit, 0},
+		{"sql_select_limit", NoSelectLimit, NoSelectLimit, 0},
 		{"sql_select_limit", "-1", "", 1232},
 		{"wait_timeout", "0", "1", 0},
 		{"wait_timeout", "abc", "", 1232},
@@ -77,8 +77,8 @@ func TestAssign(t *testing.T) {
 		{"foreign_key_definitions", "off", "", 1231},
 		{"default_storage_engine", "InnoDB", "InnoDB", 0}, // Django's documentation has projects set it
 	} {
-		v := newVars(nil)
-		err := v.assign(c.name, c.value)
+		v := New(nil)
+		err := v.Assign(c.name, c.value)
 		var known *sqltypes.Error
 		switch {
 		case c.code == 0 && err != nil:
@@ -89,9 +89,9 @@ func TestAssign(t *testing.T) {
 			if got, _, _ := v.get(c.name); got != c.want {
 				t.Errorf("SET %s = %q: it is %q, want %q", c.name, c.value, got, c.want)
 			}
-			if err := v.assign(c.name, "default"); err != nil {
+			if err := v.Assign(c.name, "default"); err != nil {
 				t.Errorf("SET %s = DEFAULT: %v", c.name, err)
-			} else if got, d, _ := v.get(c.name); got != d.def {
+			} else if got, d, _ := v.get(c.name); got != d.Default {
 				t.Errorf("SET %s = DEFAULT: it is %q", c.name, got)
 			}
 		}
@@ -99,11 +99,11 @@ func TestAssign(t *testing.T) {
 }
 
 func TestTwinsAreOne(t *testing.T) {
-	v := newVars(nil)
-	if err := v.assign("tx_read_only", "1"); err != nil {
+	v := New(nil)
+	if err := v.Assign("tx_read_only", "1"); err != nil {
 		t.Fatal(err)
 	}
-	if !v.bool("transaction_read_only") {
+	if !v.Bool("transaction_read_only") {
 		t.Error("two names of one variable differ")
 	}
 }
@@ -123,8 +123,8 @@ func TestSetNames(t *testing.T) {
 		{"utf8mb4", "latin1_swedish_ci", "", 1253},
 		{"gbk", "", "", 1115},
 	} {
-		s := &Session{vars: newVars(nil)}
-		err := s.setNames(c.charset, c.collation)
+		v := New(nil)
+		err := v.SetNames(c.charset, c.collation)
 		var known *sqltypes.Error
 		if c.code != 0 {
 			if !errors.As(err, &known) || known.Code != c.code {
@@ -132,17 +132,8 @@ func TestSetNames(t *testing.T) {
 			}
 			continue
 		}
-		if got, _, _ := s.vars.get("collation_connection"); err != nil || got != c.want {
+		if got, _, _ := v.get("collation_connection"); err != nil || got != c.want {
 			t.Errorf("SET NAMES %s COLLATE %s: %q, %v", c.charset, c.collation, got, err)
-		}
-	}
-}
-
-func TestIsNextTransaction(t *testing.T) {
-	for sql, want := range map[string]bool{"SET TRANSACTION READ ONLY": true, "set  transaction isolation level read committed": true,
-		"SET SESSION TRANSACTION READ ONLY": false, "SET transaction_read_only = 1": false} {
-		if isNextTransaction(sql) != want {
-			t.Errorf("%s: %v", sql, !want)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (s *Session) fillCopy(ctx context.Context, c *define.Change, from, to *cata
 	if err != nil {
 		return 0, err
 	}
-	s.sh.sequences.carry(from, to)
+	s.sh.sequences.Carry(from, to)
 	return ins.counts.Inserted, nil
 }
 

@@ -264,7 +264,7 @@ func (s *Session) makeTable(ctx context.Context, spec *define.Spec, n *parse.Cre
 		return &catalog.ErrNotFound{Kind: "table", Name: spec.Table.Name}
 	}
 	if spec.AutoIncrement > 1 {
-		if err := s.sh.sequences.raise(ctx, t, spec.AutoIncrement-1); err != nil {
+		if err := s.sh.sequences.Raise(ctx, t, spec.AutoIncrement-1); err != nil {
 			return err
 		}
 	}
@@ -409,6 +409,6 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 		return err
 	}
 	s.warnShort(short)
-	s.sh.sequences.forget(t.ID)
+	s.sh.sequences.Forget(t.ID)
 	return out.warned(s.warningCount())
 }

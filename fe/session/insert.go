@@ -14,7 +14,6 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
-	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -378,87 +377,6 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 }
 
 func (s *Session) lockWait() time.Duration { return s.vars.Now().LockWait }
-
-// numbers reports whether number has anything to fill.
-func (i *inserter) numbers() bool { return i.plan.NeedsRowID || i.plan.AutoIncrement >= 0 }
-
-// number fills the hidden row ids and the AUTO_INCREMENT column.
-func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {
-	if !i.plan.NeedsRowID && i.plan.AutoIncrement < 0 {
-		return rows, nil
-	}
-	out := &vec.Batch{Cols: append([]*vec.Vector(nil), rows.Cols...), N: rows.N}
-	if i.plan.NeedsRowID {
-		at := i.plan.Table.Schema.KeyIndexes()[0]
-		first, err := i.s.sh.sequences.rowIDs(ctx, i.plan.Numbers().ID, rows.N)
-		if err != nil {
-			return nil, err
-		}
-		v := vec.New(i.plan.Table.Schema.Columns[at].Type, rows.N)
-		for k := range v.I64 {
-			v.I64[k] = int64(first) + int64(k)
-		}
-		out.Cols[at] = v
-	}
-	if at := i.plan.AutoIncrement; at >= 0 {
-		v, err := i.autoIncrement(ctx, rows.Cols[at])
-		if err != nil {
-			return nil, err
-		}
-		out.Cols[at] = v
-	}
-	return out, nil
-}
-
-// autoIncrement draws a value for every NULL; a given value keeps later ones above it. As in MySQL that goes row by
-// row: the values drawn between two given ones are consecutive.
-func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
-	seq := i.s.sh.sequences.autoInc(i.plan.Numbers())
-	v := vec.New(in.Type, in.N)
-	for from := 0; from < in.N; {
-		to := from + 1
-		for to < in.N && in.IsNull(to) == in.IsNull(from) {
-			to++
-		}
-		if in.IsNull(from) {
-			first, err := seq.Take(ctx, uint64(to-from))
-			if err != nil {
-				return nil, err
-			}
-			if !fits(in.Type, first+uint64(to-from)-1) {
-				return nil, sqlErr(errno.AutoIncrementFailed, "Failed to read auto-increment value from storage engine")
-			}
-			i.drawn.add(first, uint64(to-from))
-			for k := from; k < to; k++ {
-				v.I64[k] = int64(first) + int64(k-from)
-			}
-		} else if err := i.given(ctx, in.I64[from:to], v.I64[from:to]); err != nil {
-			return nil, err
-		}
-		from = to
-	}
-	return v, nil
-}
-
-// given takes over values that the statement gives.
-func (i *inserter) given(ctx context.Context, in, out []int64) error {
-	copy(out, in)
-	highest := slices.Max(in)
-	i.lastID = uint64(in[len(in)-1])
-	return i.s.keepNumber(ctx, i.plan.Numbers(), highest)
-}
-
-// fits reports whether an integer column holds n.
-func fits(t types.ColumnType, n uint64) bool {
-	bits := map[types.Kind]uint{types.KindTinyInt: 8, types.KindSmallInt: 16, types.KindMediumInt: 24, types.KindInt: 32}[t.Kind]
-	if bits == 0 {
-		return n <= 1<<63-1
-	}
-	if !t.Unsigned {
-		bits--
-	}
-	return n < 1<<bits
-}
 
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {

@@ -20,6 +20,7 @@ import (
 	"stele/fe/dist"
 	"stele/fe/lease"
 	"stele/fe/server"
+	"stele/fe/session/sequences"
 	"stele/fe/session/vars"
 	"stele/fe/stmt"
 	"stele/fe/txn"
@@ -111,7 +112,7 @@ type Parts struct {
 type Shared struct {
 	Parts
 
-	sequences *sequences
+	sequences *sequences.Set
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
 	points    points
@@ -125,7 +126,7 @@ func New(p Parts) *Shared {
 	if p.UserLocks == nil {
 		p.UserLocks = userlock.Alone(p.Name)
 	}
-	sh := &Shared{Parts: p, sequences: newSequences(p.Log)}
+	sh := &Shared{Parts: p, sequences: sequences.New(p.Log)}
 	sh.lease = sh.newLease()
 	return sh
 }

@@ -174,7 +174,7 @@ func (sh *Shared) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		sh.sequences.prune()
+		sh.sequences.Prune()
 		if err := errors.Join(sh.renewLease(ctx), sh.sweep(ctx)); err != nil && ctx.Err() == nil {
 			sh.Logger.Debug("drop tables of ended sessions", "err", err)
 		}

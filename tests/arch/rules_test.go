@@ -70,6 +70,7 @@ var layers = []layer{
 		"the tree and the verbs show and call what is here, never the reverse"},
 	{"fe/stmt/proc", "meta/... conf proto/... sql/... fe/cluster fe/sched fe/tabletctl fe/stmt fe/stmt/admin fe/stmt/stmttest", "the tree orders nothing"},
 	{"fe/session/load", "meta/types meta/contain fe/txn sql/errno sql/plan sql/rowset/groups sql/types sql/vec", "both ends of a load know nothing of the statement between them"},
+	{"fe/session/sequences", "meta/types meta/catalog meta/command fe/txn fe/fakecluster", "numbers of tables, whoever gives them to rows"},
 	{"fe/session/vars", "meta/types conf fe/stmt sql/define sql/errno sql/expr sql/plan sql/syntax sql/types", "a variable is a declaration and values: what a session does by it is the session's"},
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},

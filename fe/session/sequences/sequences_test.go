@@ -1,4 +1,4 @@
-package session
+package sequences
 
 import (
 	"testing"
@@ -11,18 +11,18 @@ import (
 // TestSequencesOfDroppedTablesAreForgotten: whoever drops a table or its database, nothing is kept of it; what is there stays as it is.
 func TestSequencesOfDroppedTablesAreForgotten(t *testing.T) {
 	c := fakecluster.New(t, 1, 1, types.QuorumAll)
-	s := newSequences(c.Log)
+	s := New(c.Log)
 	tbl, _ := c.Log.Current().TableByID(c.Table)
-	auto := s.autoInc(tbl)
-	if _, err := s.rowIDs(t.Context(), c.Table, 5); err != nil {
+	auto := s.AutoIncrement(tbl)
+	if _, err := s.RowIDs(t.Context(), c.Table, 5); err != nil {
 		t.Fatal(err)
 	}
-	s.prune()
-	if s.autoInc(tbl) != auto || len(s.rows) != 1 {
+	s.Prune()
+	if s.AutoIncrement(tbl) != auto || len(s.rows) != 1 {
 		t.Errorf("the ranges of a table that is there are gone: %v, %v", s.auto, s.rows)
 	}
 	c.Log.Must(t, &command.DropDatabase{ID: tbl.DatabaseID})
-	s.prune()
+	s.Prune()
 	if len(s.auto) != 0 || len(s.rows) != 0 {
 		t.Errorf("ranges of a table whose database was dropped: %v, %v", s.auto, s.rows)
 	}

@@ -11,7 +11,7 @@ import (
 	"stele/sql/plan"
 )
 
-// defaultFunctions are those of checkFunctions that a default may call: what they say need not be the same again.
+// defaultFunctions are those of rowFunctions that a default may call: what they say need not be the same again.
 var defaultFunctions = strings.Fields(`now current_timestamp localtime localtimestamp sysdate curdate current_date curtime current_time
 	utc_date utc_time utc_timestamp rand uuid uuid_short random_bytes user session_user system_user current_user database schema version
 	connection_id unix_timestamp`)
@@ -57,17 +57,12 @@ func (d *definer) settleDefault(t *catalog.Table, name string, n ast.ExprNode) e
 	if pos < 0 || t.Schema.Columns[pos].DefaultExpr == nil {
 		return nil
 	}
-	r := &rowReader{table: t, of: defaultOf{name, pos}}
-	ast.Inspect(n, r.visit)
-	if r.err != nil {
-		return r.err
-	}
-	clause, _, err := clauseOf(n)
+	clause, reads, err := rowClause(t, n, defaultOf{name, pos})
 	if err != nil {
 		return err
 	}
 	c := &t.Schema.Columns[pos]
-	c.DefaultExpr = &types.DefaultExpr{Clause: clause, Reads: r.columns}
+	c.DefaultExpr = &types.DefaultExpr{Clause: clause, Reads: reads}
 	if err := plan.BindDefault(d.ctx.Context, t, pos); err != nil {
 		return err
 	}

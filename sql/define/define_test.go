@@ -2,6 +2,7 @@ package define
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,12 @@ func (f *fakeCatalog) create(ctx *Context, sql string) (*Spec, error) {
 	}
 	t := spec.Table
 	t.ID, t.DatabaseID = types.TableID(len(f.tables)+1), 1
+	t.Unique = slices.Clone(t.Unique)
+	for i := range t.Unique {
+		if t.Unique[i].Unique {
+			t.Unique[i].Index = t.ID*100 + types.TableID(i) // its hidden table
+		}
+	}
 	f.tables = append(f.tables, &t)
 	return spec, nil
 }
@@ -111,6 +118,84 @@ func createText(ctx *Context, f *fakeCatalog, sql string) string {
 		out += "\nnote: " + n
 	}
 	return out + "\n"
+}
+
+// TestAlter changes the tables of testdata, each as "create" made it: which lines of SHOW CREATE TABLE go and come, and what has to be done
+// with rows for that.
+func TestAlter(t *testing.T) {
+	ctx, f := newContext()
+	datadriven.RunTest(t, "testdata/alter.txt", func(t *testing.T, d *datadriven.TestData) string {
+		if d.Cmd == "create" {
+			if _, err := f.create(ctx, d.Input); err != nil {
+				return errorText(err)
+			}
+			return ""
+		}
+		return alterText(ctx, f, d.Input)
+	})
+}
+
+// alterText shows what a statement makes of a table.
+func alterText(ctx *Context, f *fakeCatalog, sql string) string {
+	st, err := parse.Parse(sql, 0)
+	if err != nil {
+		return "parse: " + err.Error() + "\n"
+	}
+	var c *Change
+	switch n := st.Node.(type) {
+	case *parse.AlterTableStmt:
+		if err := RefusedAlter(n); err != nil {
+			return errorText(err)
+		}
+		t, _ := f.Table("test", n.Table.Name.O)
+		c, err = AlterTable(ctx, t, n)
+	case *parse.CreateIndexStmt:
+		t, _ := f.Table("test", n.Table.Name.O)
+		c, err = CreateIndex(ctx, t, n)
+	case *parse.DropIndexStmt:
+		t, _ := f.Table("test", n.Table.Name.O)
+		c, err = DropIndex(ctx, t, n)
+	}
+	switch {
+	case err != nil:
+		return errorText(err)
+	case c.Idle():
+		return "nothing to do\n"
+	}
+	out := changedLines(ShowCreateTable(f, c.From), ShowCreateTable(f, c.To))
+	for _, fact := range []struct {
+		is   bool
+		text string
+	}{
+		{c.Rewrites(), "rows are written anew: " + c.rewrites}, {c.ReadsRows(), "rows are read"}, {c.unfilled != nil, fmt.Sprintf("no row may be there: %v", c.unfilled)},
+		{len(c.Built()) > 0, fmt.Sprintf("unique keys are made: %v", c.Built())}, {len(c.Referring) > 0, fmt.Sprintf("rows have to have parents: %v", c.Referring)},
+		{c.Columns, "columns change"}, {c.AutoIncrement > 0, fmt.Sprintf("auto_increment from %d", c.AutoIncrement)},
+	} {
+		if fact.is {
+			out += fact.text + "\n"
+		}
+	}
+	for _, n := range c.Notes {
+		out += "note: " + n + "\n"
+	}
+	return out
+}
+
+// changedLines are the lines that one of two texts lacks. One that has moved is in neither.
+func changedLines(from, to string) string {
+	old, fresh := strings.Split(strings.ReplaceAll(from, ",\n", "\n"), "\n"), strings.Split(strings.ReplaceAll(to, ",\n", "\n"), "\n")
+	out := ""
+	for _, side := range []struct {
+		mark        string
+		lines, rest []string
+	}{{"-", old, fresh}, {"+", fresh, old}} {
+		for _, line := range side.lines {
+			if !slices.Contains(side.rest, line) {
+				out += side.mark + " " + strings.TrimSpace(line) + "\n"
+			}
+		}
+	}
+	return out
 }
 
 func errorText(err error) string {

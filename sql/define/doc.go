@@ -16,6 +16,6 @@
 //   - An expression is kept as text, with bare names of columns and the ids of those, and is read again as it was written.
 //
 // The way of CREATE TABLE: create.go has the steps, each in the file of what it settles (columndef, generated, defaultexpr, check, keys,
-// partition, foreignkey, createselect). That of ALTER TABLE: altertable.go has the order, altercolumns and alterprimary change columns and
+// partition, foreignkey, createselect; rowexpr is what three of them have in common). That of ALTER TABLE: altertable.go has the order, altercolumns and alterprimary change columns and
 // the primary key, alterrewrite says when rows have to be written anew, foreignkeyalter what foreign keys allow.
 package define

@@ -47,17 +47,12 @@ func onlyGenerated(col *types.Column, hasDefault bool) error {
 // generate settles the expression of a generated column of a table whose columns are known.
 func (d *definer) generate(t *catalog.Table, def generatedDef) error {
 	pos := t.Schema.ColumnNamed(def.column)
-	r := &rowReader{table: t, of: generatedExpr{def.column, pos}}
-	ast.Inspect(def.expr, r.visit)
-	if r.err != nil {
-		return r.err
-	}
-	clause, _, err := clauseOf(def.expr)
+	clause, reads, err := rowClause(t, def.expr, generatedExpr{def.column, pos})
 	if err != nil {
 		return err
 	}
 	c := &t.Schema.Columns[pos]
-	c.Generated = &types.Generated{Clause: clause, Reads: r.columns, Virtual: c.Generated.Virtual}
+	c.Generated = &types.Generated{Clause: clause, Reads: reads, Virtual: c.Generated.Virtual}
 	if err := plan.BindGenerated(d.ctx.Context, t, pos); err != nil {
 		return err
 	}

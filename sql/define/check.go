@@ -13,9 +13,6 @@ import (
 	"stele/sql/syntax"
 )
 
-// maxConstraintName is the longest name of a constraint.
-const maxConstraintName = 64
-
 // checkDef is a CHECK constraint as a statement declares it.
 type checkDef struct {
 	name     string // "" = the table names it
@@ -110,13 +107,21 @@ func checkNamed(t *catalog.Table, name string) int {
 	return slices.IndexFunc(t.Checks, func(c catalog.Check) bool { return strings.EqualFold(c.Name, name) })
 }
 
-// nextCheckName is the name of a constraint that is declared without one.
+// nextCheckName is the name of a CHECK constraint that is declared without one.
 func nextCheckName(t *catalog.Table) string {
-	prefix := t.Name + "_chk_"
+	return nextConstraint(t.Name+"_chk_", len(t.Checks), func(i int) string { return t.Checks[i].Name })
+}
+
+// maxConstraintName is the longest name of a constraint.
+const maxConstraintName = 64
+
+// nextConstraint is what MySQL calls a constraint that is declared without a name: a prefix, and the number behind the highest that one of
+// the constraints of its kind has.
+func nextConstraint(prefix string, n int, name func(i int) string) string {
 	last := 0
-	for i := range t.Checks {
-		if n, ok := strings.CutPrefix(strings.ToLower(t.Checks[i].Name), strings.ToLower(prefix)); ok {
-			if k, err := strconv.Atoi(n); err == nil {
+	for i := range n {
+		if number, ok := strings.CutPrefix(strings.ToLower(name(i)), strings.ToLower(prefix)); ok {
+			if k, err := strconv.Atoi(number); err == nil {
 				last = max(last, k)
 			}
 		}

@@ -2,7 +2,6 @@ package define
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"stele/meta/catalog"
@@ -12,11 +11,8 @@ import (
 	"stele/sql/syntax"
 )
 
-// Texts that are MySQL's.
-const (
-	foreignKeyNameSuffix  = "_ibfk_"
-	wrongForeignKeyCounts = "Key reference and table reference don't match"
-)
+// wrongForeignKeyCounts is MySQL's text.
+const wrongForeignKeyCounts = "Key reference and table reference don't match"
 
 // ForeignKeys says what becomes of the foreign keys that a statement declares. The zero value keeps them, and wants their parents.
 type ForeignKeys struct {
@@ -119,7 +115,7 @@ func (d *definer) addForeignKey(t *catalog.Table, db string, def foreignDef) err
 func (a *foreignAdder) called() error {
 	name := a.def.name
 	if name == "" {
-		name = nextForeignKeyName(a.child)
+		name = nextConstraint(a.child.Name+"_ibfk_", len(a.child.ForeignKeys), func(i int) string { return a.child.ForeignKeys[i].Name })
 	}
 	if len([]rune(name)) > maxConstraintName {
 		return errorf(errno.NameTooLong, "Identifier name '%s' is too long", name)
@@ -360,20 +356,6 @@ func hasKeyOver(t *catalog.Table, ids []types.ColumnID) bool {
 // foreignKeyNamed returns the position of a foreign key, or -1.
 func foreignKeyNamed(t *catalog.Table, name string) int {
 	return slices.IndexFunc(t.ForeignKeys, func(f catalog.ForeignKey) bool { return strings.EqualFold(f.Name, name) })
-}
-
-// nextForeignKeyName is the name of a foreign key that is declared without one.
-func nextForeignKeyName(t *catalog.Table) string {
-	prefix := t.Name + foreignKeyNameSuffix
-	last := 0
-	for i := range t.ForeignKeys {
-		if n, ok := strings.CutPrefix(strings.ToLower(t.ForeignKeys[i].Name), strings.ToLower(prefix)); ok {
-			if k, err := strconv.Atoi(n); err == nil {
-				last = max(last, k)
-			}
-		}
-	}
-	return prefix + strconv.Itoa(last+1)
 }
 
 // Names says what tables and databases are called.

@@ -2,7 +2,10 @@ package report
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -87,13 +90,13 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report, and has said that it
-// lacks nothing.
+// TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report of its disk, and has said that it
+// lacks nothing; so does one on a disk that is open later, and no other waits for that.
 func TestFirstAnswerOpens(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	root := t.TempDir()
+	roots := []host.Root{{Path: filepath.Join(t.TempDir(), "a")}, {Path: filepath.Join(t.TempDir(), "b")}}
 	open := func() *host.Host {
-		h := host.New([]host.Root{{Path: root}}, log, func(_ host.Root, c types.ClusterID) tablet.Options {
+		h := host.New(roots, log, func(_ host.Root, c types.ClusterID) tablet.Options {
 			return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
 		})
 		if err := h.Join("one", 1); err != nil {
@@ -103,11 +106,15 @@ func TestFirstAnswerOpens(t *testing.T) {
 	}
 	h := open()
 	bigint := types.ColumnType{Kind: types.KindBigInt, NotNull: true}
-	if _, err := h.Disks()[0].Store.Create(tablet.Meta{Tablet: 5, Table: 1, Partition: 1, Replica: 50, Epoch: 1,
-		Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}}); err != nil {
-		t.Fatal(err)
+	for i, d := range h.Disks() {
+		id := types.TabletID(5 + i)
+		if _, err := d.Store.Create(tablet.Meta{Tablet: id, Table: 1, Partition: 1, Replica: types.ReplicaID(10 * id), Epoch: 1,
+			Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := h.Close(); err != nil {
+	aside := roots[1].Path + " aside"
+	if err := errors.Join(h.Close(), os.Rename(roots[1].Path, aside), os.WriteFile(roots[1].Path, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	h = open()
@@ -119,17 +126,31 @@ func TestFirstAnswerOpens(t *testing.T) {
 		}
 	})
 	r := New(Options{Host: h, Writer: w, FE: oracle{}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
-	refused := func() bepb.WriteResponse_Refusal {
-		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}}}
-		return w.Write(context.Background(), &bepb.WriteRequest{TxnId: 9, Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50,
-			Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
+	txn := uint64(9)
+	check := func(when string, id uint64, want bepb.WriteResponse_Refusal) {
+		t.Helper()
+		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{int64(txn)}}}}
+		txn++
+		got := w.Write(context.Background(), &bepb.WriteRequest{TxnId: txn, Parts: []*bepb.WriteRequest_Part{{TabletId: id, Epoch: 1, MinVersion: 1,
+			ReplicaId: 10 * id, Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
+		if got != want {
+			t.Fatalf("tablet %d %s: %v", id, when, got)
+		}
 	}
-	if got := refused(); got != bepb.WriteResponse_BEHIND {
-		t.Fatalf("%v before any report", got)
-	}
+	check("before any report", 5, bepb.WriteResponse_BEHIND)
 	r.Addresses(1, []string{"fe"})
 	r.StepOnce(context.Background(), time.Now())
-	if got := refused(); got != 0 {
-		t.Fatalf("%v after the answer", got)
+	check("after the answer", 5, 0)
+
+	if err := errors.Join(os.Remove(roots[1].Path), os.Rename(aside, roots[1].Path)); err != nil {
+		t.Fatal(err)
 	}
+	if _, opened, err := h.Open(roots[1].Path); !opened || err != nil {
+		t.Fatal(opened, err)
+	}
+	check("on a disk of which no report has told", 6, bepb.WriteResponse_BEHIND)
+	check("beside it", 5, 0)
+	r.All()
+	r.StepOnce(context.Background(), time.Now())
+	check("on a disk of which a report has told", 6, 0)
 }

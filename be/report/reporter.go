@@ -73,7 +73,7 @@ func (r *Reporter) Addresses(term uint64, addresses []string) {
 		return
 	}
 	if len(r.addresses) == 0 || term > r.term || addresses[0] != r.addresses[0] {
-		r.againLocked() // at once: no row is taken before the first one is answered
+		r.allLocked() // at once: no row is taken before the first one is answered
 		close(r.moved)
 		r.moved = make(chan struct{})
 	}
@@ -228,10 +228,10 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if req.Full {
-		r.behind(resp.Behind)
+		r.behind(req.DiskIds, resp.Behind)
 	}
 	if resp.Again {
-		r.again()
+		r.All()
 	}
 	for _, d := range resp.Drops {
 		r.drop(types.TabletID(d.TabletId), types.ReplicaID(d.ReplicaId))
@@ -239,23 +239,27 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// behind hands on which replicas lack committed versions.
-func (r *Reporter) behind(replicas []*fepb.ReportResponse_Behind) {
+// behind hands on which replicas of the disks of a full report lack committed versions.
+func (r *Reporter) behind(disks []uint64, replicas []*fepb.ReportResponse_Behind) {
+	of := make([]types.DiskID, len(disks))
+	for i, d := range disks {
+		of[i] = types.DiskID(d)
+	}
 	out := make([]write.Behind, len(replicas))
 	for i, b := range replicas {
 		out[i] = write.Behind{Tablet: types.TabletID(b.TabletId), Replica: types.ReplicaID(b.ReplicaId), Version: types.Version(b.Version)}
 	}
-	r.Writer.Reported(out)
+	r.Writer.Reported(of, out)
 }
 
-// again has a full report follow at once.
-func (r *Reporter) again() {
+// All has a full report follow at once.
+func (r *Reporter) All() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.againLocked()
+	r.allLocked()
 }
 
-func (r *Reporter) againLocked() {
+func (r *Reporter) allLocked() {
 	r.nextFull = time.Time{}
 	select {
 	case r.wake <- struct{}{}:
@@ -273,7 +277,7 @@ func (r *Reporter) drop(id types.TabletID, replica types.ReplicaID) {
 	if !ok || t.Meta().Replica != replica {
 		return
 	}
-	if err := store.Drop(id, replica); err != nil {
+	if _, err := store.Discard([]tablet.Dropping{{Tablet: id, Replica: replica}}); err != nil {
 		r.Log.Error("drop replica", "tablet_id", id, "replica_id", replica, "err", err)
 		return
 	}

@@ -93,7 +93,7 @@ func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{tablets: tablets, peers: peers, opt: opt, log: log, locks: newLockTable(), own: newOverlays(),
 		replicas: map[types.TabletID]*replica{}, ctx: ctx, stop: stop}
-	w.restart.answered.Store(opt.StartMs == 0)
+	w.restart.unasked, w.restart.behind = opt.StartMs == 0, map[types.TabletID]Behind{}
 	return w
 }
 

@@ -55,6 +55,7 @@ type replicaKey struct {
 type heard struct {
 	start    int64 // of the process that reported last
 	sequence uint64
+	disks    []uint64                 // that its last full report spoke for
 	foreign  map[replicaKey]time.Time // replicas that the catalog does not know, and since when
 	absent   map[replicaKey]bool      // replicas of the catalog that the last full report lacked
 	suspect  map[replicaKey]suspicion // replicas seen below their tablet's version
@@ -257,7 +258,7 @@ func (l *Ledger) proposeOne(ctx context.Context, cmd command.Command) error {
 }
 
 // hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
-// this one, which is fresh.
+// this one, which is fresh; so is one that has opened a disk since.
 func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) (h *heard, fresh bool) {
 	h = l.bes[be]
 	switch {
@@ -272,6 +273,10 @@ func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) (h *heard, fresh b
 		return nil, false
 	}
 	h.sequence = req.Sequence
+	if req.Full {
+		fresh = fresh || slices.ContainsFunc(req.DiskIds, func(d uint64) bool { return !slices.Contains(h.disks, d) })
+		h.disks = req.DiskIds
+	}
 	return h, fresh
 }
 

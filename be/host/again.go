@@ -11,20 +11,10 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/journal"
 )
 
-// A disk that did not open may be well a moment later: it is mounted, its cable holds again, its owner was given back, somebody has repaired it.
-// So it is tried again, as it would be by a restart, and joins the others.
-//
-// Its replicas come as those of a BE that was restarted: what they had in memory alone is gone with the process before. They take no rows before
-// the FE has answered a report of them (be/write, restart.go), serve no version that they do not have, and what the cluster has made anew meanwhile is dropped:
-// of a newer replica on another disk here at once (clear), else when the FE says so.
-//
-//	crash or failure between                    leaves
-//	opening the store and clearing it           the disk as it was; what is on two disks is cleared at the next start
-//	dropping some replicas and others           those that are dropped are gone, the others go the next time
-//	clearing and listing                        the same
-//	listing and the report                      the next start tells of the disk
+// Disks that did not open are tried again, and those that have failed are opened anew when they take writes; DESIGN.md.
 
 const (
 	// firstPause is about what an operator waits for after a mount, and a look at a disk that is not there costs nothing.
@@ -44,7 +34,8 @@ func nextPause(pause, took time.Duration) time.Duration {
 // may.
 func (h *Host) OnJoin(f func(joined *tablet.Store, dropped []*tablet.Tablet)) { h.joined = f }
 
-// KeepOpen tries disks that are not open again until ctx ends. They do not wait for one another: one that hangs holds up itself.
+// KeepOpen tries disks that are not open again, and opens those anew that have failed, until ctx ends. They do not wait for one another: one
+// that hangs holds up itself.
 func (h *Host) KeepOpen(ctx context.Context) {
 	var roots sync.WaitGroup
 	for i := range h.roots {
@@ -54,17 +45,27 @@ func (h *Host) KeepOpen(ctx context.Context) {
 }
 
 func (h *Host) keepOpen(ctx context.Context, root int) {
-	timer := time.NewTimer(firstPause)
-	defer timer.Stop()
-	for pause := firstPause; h.Disks()[root].Store == nil; timer.Reset(pause) {
+	tick := time.NewTicker(firstPause)
+	defer tick.Stop()
+	pause, tried := firstPause, time.Now()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
+		case <-tick.C:
 		}
-		begun := time.Now()
-		_, _ = h.openAgain(root, false) // what is wrong stands in the disk
-		pause = nextPause(pause, time.Since(begun))
+		idle := time.Since(tried)
+		switch d := h.Disks()[root]; {
+		case d.Store != nil && !d.Store.Failed():
+			if idle > longestPause { // one that fails again at once is not opened again and again
+				pause = firstPause
+			}
+		case idle >= pause:
+			tried = time.Now()
+			_, _ = h.openAgain(root, false) // what is wrong stands in the disk
+			pause = nextPause(pause, time.Since(tried))
+			tried = time.Now()
+		}
 	}
 }
 
@@ -72,7 +73,7 @@ func (h *Host) keepOpen(ctx context.Context, root int) {
 var ErrBlank = errors.New("nothing of this be is there, as when its file system is not mounted: mount it. " +
 	"ALTER SYSTEM OPEN DISK, and a restart of the be, make a new disk of it")
 
-// Open opens a disk now that is not open, if it is one of this BE's or has nothing on it. It reports whether it was closed.
+// Open opens a disk now that is not open or has failed, if it is one of this BE's or has nothing on it. It reports whether there was anything to do.
 func (h *Host) Open(path string) (store *tablet.Store, opened bool, err error) {
 	at := slices.IndexFunc(h.roots, func(r Root) bool { return filepath.Clean(r.Path) == filepath.Clean(path) })
 	if at < 0 {
@@ -85,13 +86,19 @@ func (h *Host) Open(path string) (store *tablet.Store, opened bool, err error) {
 	return h.Disks()[at].Store, opened, err
 }
 
-// openAgain opens a disk that is not open; blank says that one with nothing on it may become a new one.
+// openAgain opens a disk that is not open, or has failed; blank says that one with nothing on it may become a new one.
 func (h *Host) openAgain(root int, blank bool) (opened bool, err error) {
 	h.trying[root].Lock()
 	defer h.trying[root].Unlock()
 	d := h.Disks()[root]
 	if d.Store != nil {
-		return false, nil
+		if !d.Store.Failed() {
+			return false, nil
+		}
+		if err := h.closeFailed(root, d); err != nil {
+			return false, err
+		}
+		d, blank = h.Disks()[root], false
 	}
 	if !blank {
 		err = h.refuseBlank(d.Root)
@@ -106,6 +113,46 @@ func (h *Host) openAgain(root int, blank bool) (opened bool, err error) {
 		h.list(root, &Disk{Root: d.Root, Err: err})
 	}
 	return err == nil, err
+}
+
+// errAnew is why a disk is closed for a moment.
+var errAnew = errors.New("it has failed, takes writes again, and is opened anew")
+
+// closeFailed closes a disk that has failed, if it takes writes again: one that does not can still be read, and could not be closed, as Badger
+// writes its last tables for as long as the disk does not take them.
+func (h *Host) closeFailed(root int, d *Disk) error {
+	if err := probe(d.Root.Path); err != nil {
+		return fmt.Errorf("disk %s has failed and still takes no writes, it can only be read: %w", d.Root.Path, err)
+	}
+	h.joining.Lock() // no clone ends on it meanwhile
+	if h.closed {
+		h.joining.Unlock()
+		return errStops
+	}
+	h.list(root, &Disk{Root: d.Root, Err: errAnew})
+	h.joining.Unlock()
+	h.log.Warn("a disk that has failed takes writes again: it is opened anew", "path", d.Root.Path, "disk_id", d.Store.ID())
+	if err := d.Store.Abandon(); err != nil {
+		h.log.Warn("close a disk that has failed", "path", d.Root.Path, "err", err) // what its logs have is found when it is opened
+	}
+	return nil
+}
+
+// errStops refuses what comes after Close.
+var errStops = errors.New("this be stops")
+
+// probeFile is written to find out whether a disk takes writes.
+const probeFile = "probe.tmp"
+
+// probe writes and flushes a file, as a store does.
+func probe(root string) error {
+	path := filepath.Join(root, probeFile)
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4096))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(path), journal.SyncDir(root))
 }
 
 // refuseBlank refuses a root without a disk on it. At the start it becomes a new one; in between it is more likely the folder to which the disk is
@@ -128,7 +175,7 @@ func (h *Host) join(root int, r Root) error {
 	defer h.joining.Unlock()
 	dropped, err := h.clear(r, store, h.Disks())
 	if err == nil && h.closed {
-		err = errors.New("this be stops")
+		err = errStops
 	}
 	if err != nil {
 		return errors.Join(err, store.Close())

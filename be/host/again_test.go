@@ -3,9 +3,11 @@ package host
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,7 +111,7 @@ func TestDiskComesBack(t *testing.T) {
 		t.Fatalf("opened %v, %v", opened, err)
 	}
 	store := h.Disks()[1].Store
-	if tb, ok := h.Tablet(5); !ok || tb.Replica() != 50 || tb.Disk() != store.ID() || len(joined) != 1 || joined[0] != store {
+	if tb, ok := h.Tablet(5); !ok || tb.Replica() != 50 || tb.Store() != store || len(joined) != 1 || joined[0] != store {
 		t.Fatalf("joined %v, found %v", joined, ok)
 	}
 	if opened, err := h.openAgain(1, false); opened || err != nil || len(joined) != 1 {
@@ -187,7 +189,7 @@ func TestReplicasMadeMeanwhile(t *testing.T) {
 		}
 		check := func(when string) {
 			t.Helper()
-			if tb, ok := h.Tablet(5); !ok || tb.Replica() != c.kept || tb.Disk() != h.Disks()[c.disk].Store.ID() {
+			if tb, ok := h.Tablet(5); !ok || tb.Replica() != c.kept || tb.Store() != h.Disks()[c.disk].Store {
 				t.Errorf("%d made meanwhile, %s: found %v", c.made, when, ok)
 			}
 			if _, both := h.Disks()[1-c.disk].Store.Tablet(5); both {
@@ -244,7 +246,7 @@ func TestCopiedDisk(t *testing.T) {
 		if d := h.Disks()[2]; d.Store != nil || !errors.As(d.Err, &refusal) || refusal.Of != b {
 			t.Errorf("%s: the copy is open: %v, %v", when, d.Store != nil, d.Err)
 		}
-		if tb, ok := h.Tablet(5); !ok || tb.Disk() != h.Disks()[1].Store.ID() {
+		if tb, ok := h.Tablet(5); !ok || tb.Store() != h.Disks()[1].Store {
 			t.Errorf("%s: the replica is gone with it", when)
 		}
 	}
@@ -253,4 +255,67 @@ func TestCopiedDisk(t *testing.T) {
 		t.Errorf("opened: %v", err)
 	}
 	check("later")
+}
+
+// TestFailedDiskIsOpenedAnew: a disk that has failed is opened anew when it takes writes; as long as it does not it can be read.
+func TestFailedDiskIsOpenedAnew(t *testing.T) {
+	a, b := twoDisks(t)
+	var burns atomic.Bool
+	h := New([]Root{{Path: a}, {Path: b}}, slog.New(slog.DiscardHandler), func(r Root, c types.ClusterID) tablet.Options {
+		opt := tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+		opt.Faults.Write = func(string, bool) error {
+			if r.Path == b && burns.Load() {
+				return errors.New("disk on fire")
+			}
+			return nil
+		}
+		return opt
+	})
+	t.Cleanup(func() { _ = h.Close() })
+	if err := h.OpenKnown(); err != nil {
+		t.Fatal(err)
+	}
+	joined := 0
+	h.OnJoin(func(*tablet.Store, []*tablet.Tablet) { joined++ })
+	failed := h.Disks()[1].Store
+	if opened, err := h.openAgain(1, false); opened || err != nil {
+		t.Fatalf("a disk that is well is opened %v, %v", opened, err)
+	}
+	burns.Store(true)
+	if err := failed.Drop(5, 50); err == nil || !failed.Failed() {
+		t.Fatalf("dropped on a burning disk: %v", err)
+	}
+	inTheWay := filepath.Join(b, probeFile)
+	if err := os.Mkdir(inTheWay, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, opened, err := h.Open(b); opened || err == nil || !strings.Contains(err.Error(), "it can only be read") {
+		t.Errorf("a disk that takes no writes is opened %v, %v", opened, err)
+	}
+	tb, ok := h.Tablet(5)
+	if !ok {
+		t.Fatal("its replicas are not listed")
+	}
+	snap, err := tb.Current()
+	if err != nil {
+		t.Fatalf("it cannot be read: %v", err)
+	}
+	snap.Release()
+	burns.Store(false)
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if opened, err := h.openAgain(1, false); !opened || err != nil || joined != 1 {
+		t.Fatalf("opened %v, %v, joined %d times", opened, err, joined)
+	}
+	store := h.Disks()[1].Store
+	if now, ok := h.Tablet(5); !ok || now == tb || now.Store() != store || store == failed || store.Failed() || store.ID() != failed.ID() {
+		t.Fatalf("found %v on the new store", ok)
+	}
+	if _, err := tb.Current(); !errors.Is(err, tablet.ErrDropped) {
+		t.Errorf("the tablet as it was before is read: %v", err)
+	}
+	if left, err := filepath.Glob(inTheWay); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,13 +92,21 @@ func TestAsk(t *testing.T) {
 }
 
 // TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report of its disk, and has said that it
-// lacks nothing; so does one on a disk that is open later, and no other waits for that.
+// lacks nothing; so does one on a disk that is open later, or anew after it has failed, and no other waits for that.
 func TestFirstAnswerOpens(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	roots := []host.Root{{Path: filepath.Join(t.TempDir(), "a")}, {Path: filepath.Join(t.TempDir(), "b")}}
+	var burns atomic.Bool
 	open := func() *host.Host {
 		h := host.New(roots, log, func(_ host.Root, c types.ClusterID) tablet.Options {
-			return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+			opt := tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+			opt.Faults.Write = func(string, bool) error {
+				if burns.Load() {
+					return errors.New("disk on fire")
+				}
+				return nil
+			}
+			return opt
 		})
 		if err := h.Join("one", 1); err != nil {
 			t.Fatal(err)
@@ -125,12 +134,17 @@ func TestFirstAnswerOpens(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := New(Options{Host: h, Writer: w, FE: oracle{}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
-	txn := uint64(9)
+	r := New(Options{Host: h, Writer: w, FE: oracle{asked: make(chan *fepb.ResolveRequest, 10)}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
+	h.OnJoin(func(s *tablet.Store, _ []*tablet.Tablet) {
+		for _, tb := range s.Tablets() {
+			w.Adopt(tb)
+		}
+	})
+	txn, key := uint64(9), int64(1)
 	check := func(when string, id uint64, want bepb.WriteResponse_Refusal) {
 		t.Helper()
-		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{int64(txn)}}}}
-		txn++
+		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{key}}}}
+		txn, key = txn+1, key+1
 		got := w.Write(context.Background(), &bepb.WriteRequest{TxnId: txn, Parts: []*bepb.WriteRequest_Part{{TabletId: id, Epoch: 1, MinVersion: 1,
 			ReplicaId: 10 * id, Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
 		if got != want {
@@ -153,4 +167,26 @@ func TestFirstAnswerOpens(t *testing.T) {
 	r.All()
 	r.StepOnce(context.Background(), time.Now())
 	check("on a disk of which a report has told", 6, 0)
+
+	burns.Store(true)
+	check("on a disk that fails", 6, bepb.WriteResponse_FAILED)
+	burns.Store(false)
+	check("on a disk that has failed", 6, bepb.WriteResponse_DISK_FULL)
+	if _, opened, err := h.Open(roots[1].Path); !opened || err != nil {
+		t.Fatal(opened, err)
+	}
+	check("on a disk that was opened anew", 6, bepb.WriteResponse_BEHIND)
+	check("beside it", 5, 0)
+	r.All()
+	r.StepOnce(context.Background(), time.Now())
+	tb, _ := h.Tablet(6)
+	pending := tb.Pending()
+	if len(pending) != 1 {
+		t.Fatalf("%v are pending, one was acknowledged", pending)
+	}
+	check("of which a transaction has no outcome", 6, bepb.WriteResponse_BEHIND)
+	if err := w.Resolved(6, pending[0], 0); err != nil {
+		t.Fatal(err)
+	}
+	check("on a disk of which a report has told anew", 6, 0)
 }

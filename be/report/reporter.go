@@ -216,7 +216,7 @@ func call[T any](ctx context.Context, r *Reporter, f func(ctx context.Context, a
 const callTimeout = 5 * time.Second
 
 func (r *Reporter) report(ctx context.Context, now time.Time) error {
-	req := r.next(now)
+	req, disks := r.next(now)
 	if req == nil {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if req.Full {
-		r.behind(req.DiskIds, resp.Behind)
+		r.behind(disks, resp.Behind)
 	}
 	if resp.Again {
 		r.All()
@@ -240,16 +240,12 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 }
 
 // behind hands on which replicas of the disks of a full report lack committed versions.
-func (r *Reporter) behind(disks []uint64, replicas []*fepb.ReportResponse_Behind) {
-	of := make([]types.DiskID, len(disks))
-	for i, d := range disks {
-		of[i] = types.DiskID(d)
-	}
+func (r *Reporter) behind(disks []*tablet.Store, replicas []*fepb.ReportResponse_Behind) {
 	out := make([]write.Behind, len(replicas))
 	for i, b := range replicas {
 		out[i] = write.Behind{Tablet: types.TabletID(b.TabletId), Replica: types.ReplicaID(b.ReplicaId), Version: types.Version(b.Version)}
 	}
-	r.Writer.Reported(of, out)
+	r.Writer.Reported(disks, out)
 }
 
 // All has a full report follow at once.
@@ -301,23 +297,26 @@ func (r *Reporter) due(now time.Time) (full bool, changed map[types.TabletID]boo
 	return full, changed, r.sequence
 }
 
-// next builds the report that is due, or nil. No lock is held meanwhile: heartbeats and clones do not wait for it.
-func (r *Reporter) next(now time.Time) *fepb.ReportRequest {
+// next builds the report that is due, or nil, and returns the disks that it is of. No lock is held meanwhile: heartbeats and clones do not wait
+// for it.
+func (r *Reporter) next(now time.Time) (req *fepb.ReportRequest, disks []*tablet.Store) {
 	full, changed, sequence := r.due(now)
 	if !full && len(changed) == 0 {
-		return nil
+		return nil, nil
 	}
-	req := &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
+	req = &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
 	for _, d := range r.Host.Disks() {
 		if d.Store == nil {
+			req.Partial = true
 			continue
 		}
+		disks = append(disks, d.Store)
 		req.DiskIds = append(req.DiskIds, uint64(d.Store.ID()))
 		for _, t := range r.of(d.Store, full, changed) {
 			req.Replicas = append(req.Replicas, r.describe(t, d.Store.ID()))
 		}
 	}
-	return req
+	return req, disks
 }
 
 // of returns the replicas on a disk that the report is about.

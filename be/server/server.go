@@ -356,7 +356,7 @@ func toStatus(err error) error {
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrExists):
 		return status.Error(codes.AlreadyExists, err.Error())
-	case errors.Is(err, tablet.ErrDropped):
+	case errors.Is(err, tablet.ErrDropped), errors.Is(err, tablet.ErrClosed): // no longer here, or not for the moment
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrGone):
 		return status.Error(codes.OutOfRange, err.Error())

@@ -301,5 +301,5 @@ var errCrowded = errors.New("the disk has more to write than it takes")
 // Reopened reports whether the replica was on the disk when it was opened: what it had in memory alone is lost.
 func (t *Tablet) Reopened() bool { return t.reopened }
 
-// Disk returns the id of the disk.
-func (t *Tablet) Disk() types.DiskID { return t.s.ID() }
+// Store returns the disk as it was opened.
+func (t *Tablet) Store() *Store { return t.s }

@@ -118,7 +118,7 @@ func openPair(t testing.TB) *pair {
 }
 
 // reported answers a full report of the member's disk.
-func (m *member) reported(behind ...Behind) { m.w.Reported([]types.DiskID{m.store.ID()}, behind) }
+func (m *member) reported(behind ...Behind) { m.w.Reported([]*tablet.Store{m.store}, behind) }
 
 func (p *pair) close(t testing.TB) {
 	for _, m := range p.members {
@@ -331,7 +331,7 @@ func TestRestarted(t *testing.T) {
 		t.Fatal("rows were taken before the first report is answered")
 	}
 	payload := p.write(11, 0, 1, 1, 1<<10, 1, 99).Parts[0].Redo
-	if other.w.Reported([]types.DiskID{other.store.ID() + 1}, nil); failure(16) == "" {
+	if other.w.Reported([]*tablet.Store{lead.store}, nil); failure(16) == "" {
 		t.Fatal("the answer to a report of another disk opened the gate")
 	}
 	other.reported(Behind{Tablet: 5, Replica: 51, Version: 2})

@@ -3,7 +3,6 @@ package write
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -25,29 +24,26 @@ type Behind struct {
 // acknowledged, and versions that were published and not written. Only the FE knows of them, and tells in its answer to the first
 // full report of a disk. Replicas that were made since the disk was opened have lost nothing.
 type restart struct {
-	unasked bool                                  // nobody reports, and no disk waits for an answer
-	heard   atomic.Pointer[map[types.DiskID]bool] // disks that the answers were about; nil = none
-	some    atomic.Bool                           // behind is not empty
+	unasked bool                                   // nobody reports, and no disk waits for an answer
+	heard   atomic.Pointer[map[*tablet.Store]bool] // disks that the last answer was about; nil = none
+	some    atomic.Bool                            // behind is not empty
 
 	mu     sync.Mutex
 	behind map[types.TabletID]Behind
 }
 
-// Reported takes in the answer to a full report of disks. For those that have had one before it says nothing about the last process.
-func (w *Writer) Reported(disks []types.DiskID, behind []Behind) {
+// Reported takes in the answer to a full report, which was of all disks that were open. For those that have had one before it says nothing
+// about the last process. A disk that is opened once more is another Store.
+func (w *Writer) Reported(disks []*tablet.Store, behind []Behind) {
 	s := &w.restart
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	heard, first := map[types.DiskID]bool{}, map[types.DiskID]bool{}
-	if before := s.heard.Load(); before != nil {
-		maps.Copy(heard, *before)
-	}
+	heard := make(map[*tablet.Store]bool, len(disks))
 	for _, d := range disks {
-		first[d] = !heard[d]
 		heard[d] = true
 	}
 	for _, b := range behind {
-		if t, ok := w.tablets.Tablet(b.Tablet); ok && first[t.Disk()] {
+		if t, ok := w.tablets.Tablet(b.Tablet); ok && heard[t.Store()] && !s.knows(t.Store()) {
 			s.behind[b.Tablet] = b
 		}
 	}
@@ -55,14 +51,14 @@ func (w *Writer) Reported(disks []types.DiskID, behind []Behind) {
 	s.heard.Store(&heard)
 }
 
-func (s *restart) knows(disk types.DiskID) bool {
+func (s *restart) knows(disk *tablet.Store) bool {
 	heard := s.heard.Load()
 	return s.unasked || heard != nil && (*heard)[disk]
 }
 
 // refuses says why a replica takes no rows yet.
 func (s *restart) refuses(t *tablet.Tablet) error {
-	if t.Reopened() && !s.knows(t.Disk()) {
+	if t.Reopened() && !s.knows(t.Store()) {
 		return fmt.Errorf("tablet %d: %w", t.ID(), errStarting)
 	}
 	if !s.some.Load() {

@@ -225,7 +225,7 @@ func behind(cat *catalog.Catalog, be types.BEID, req *fepb.ReportRequest) (out [
 // adopt has a catalog that is being restored learn what a BE holds. Until every BE has told, nothing else is made of
 // reports: what the catalog does not know may be what came after it.
 func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) (*fepb.ReportResponse, error) {
-	if !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
+	if !slices.Contains(r.Waiting, be) || req.Partial || !l.cluster.allDisksOpen(be) {
 		return &fepb.ReportResponse{}, nil
 	}
 	if !req.Full {
@@ -350,7 +350,7 @@ func (h *heard) missed(k replicaKey, tab *catalog.Tablet, known *catalog.Replica
 // row, because the first may have been written before the replica was; and only if their disk is open or no more,
 // because a report says nothing about a disk that could not be opened. The second report is asked for at once (again).
 func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, h *heard, seen map[replicaKey]bool) (events []Event, again bool) {
-	allOpen := l.cluster.allDisksOpen(be)
+	allOpen := !req.Partial && l.cluster.allDisksOpen(be)
 	absent := map[replicaKey]bool{}
 	for tab := range cat.TabletsOn(be) {
 		known := tab.Replica(be)

@@ -40,6 +40,10 @@ func TestDiskFails(t *testing.T) {
 		row := w.read(state).Rows[0]
 		return row[0] == "READ_ONLY" && !strings.Contains(row[1], "reserve"), fmt.Sprint(row)
 	})
+	open := fmt.Sprintf(`ALTER SYSTEM OPEN DISK "%s" ON BACKEND "%s"`, d.path, c.BackendAddr("be3"))
+	if _, err := c.DB().ExecContext(ctx, open); err == nil || !strings.Contains(err.Error(), "can only be read") {
+		t.Errorf("a disk that takes no writes was opened anew: %v", err)
+	}
 	w.insert(100)
 	w.healthy()
 	w.until("no replica on the failed disk", onDisk, func(t cluster.Table) bool { return t.Rows[0][0] == "0" })

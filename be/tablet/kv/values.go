@@ -96,6 +96,10 @@ func (db *DB) viewPointer(key []byte, p segment.Pointer, whole bool, fn func(val
 	if db.values == nil {
 		return fmt.Errorf("value in segment %d: %w", p.Segment, ErrDamaged)
 	}
+	if !db.users.enter() {
+		return ErrClosed
+	}
+	defer db.users.leave()
 	err := db.values.log.View(key, p, func(val []byte) error {
 		if whole {
 			segment.WillNeed(val)

@@ -104,8 +104,9 @@ func alterDisks(ctx context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, e
 var _ = stmt.Register(stmt.Statement{
 	Name:   "alter_system_open_disk",
 	Syntax: "ALTER SYSTEM OPEN DISK <paths:strings> ON BACKEND {<host:hostport>|<text:string>}",
-	Doc: "Has a BE open disks that are OFFLINE now, with the replicas on them. It tries by itself, with pauses that grow from a second to two minutes, " +
-		"but does not make a new disk of a path that has lost its disk or is empty: this statement does. SHOW BACKENDS says why a disk is OFFLINE.",
+	Doc: "Has a BE open disks that are OFFLINE now, with the replicas on them, and those anew that have failed and take writes again. It tries by itself, " +
+		"with pauses that grow from a second to two minutes, but does not make a new disk of a path that has lost its disk or is empty: this statement does. " +
+		"SHOW BACKENDS says what is wrong with a disk.",
 	Do: openDisks,
 	Examples: []string{
 		`ALTER SYSTEM OPEN DISK "/data1" ON BACKEND "10.0.0.1:9060"`,

@@ -34,6 +34,9 @@ func (db *DB) openValues(dir string) error {
 	if err != nil {
 		return err
 	}
+	for _, err := range log.Unreadable() {
+		db.logf(LevelError, "%v: what is in it is damaged", err)
+	}
 	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), pointed: make(map[uint64]struct{})}
 	db.values.old.disk.Store(oldLogBytes(dir))
 	lost, live := 0, int64(0)

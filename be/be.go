@@ -117,6 +117,7 @@ func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, sec
 	n.scanner.LimitMemory(held)
 	n.queries = query.New(n.peers.Scan, n.spillDir, held, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
+	n.host.OnJoin(n.joined)
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
 		Step: reportStep, Started: started, Log: log})
 	pressure := clone.NewPressure()
@@ -245,14 +246,29 @@ func (n *node) afterOpen(ctx context.Context) {
 	case <-n.host.Ready():
 	}
 	for _, d := range n.host.Disks() {
-		if d.Store == nil {
-			continue
-		}
-		for _, t := range d.Store.Tablets() {
-			n.writer.Adopt(t)
+		if d.Store != nil {
+			n.adopt(d.Store)
 		}
 	}
+	var disks sync.WaitGroup
+	defer disks.Wait()
+	disks.Go(func() { n.host.KeepOpen(ctx) })
 	n.reporter.Run(ctx)
+}
+
+func (n *node) adopt(disk *tablet.Store) {
+	for _, t := range disk.Tablets() {
+		n.writer.Adopt(t)
+	}
+}
+
+// joined takes the replicas of a disk in that is open at last, and has the FE told of them.
+func (n *node) joined(disk *tablet.Store, dropped []*tablet.Tablet) {
+	for _, t := range dropped {
+		n.writer.Dropped(t)
+	}
+	n.adopt(disk)
+	n.reporter.All()
 }
 
 // close ends what may still use the stores, then the stores.

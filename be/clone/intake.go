@@ -99,15 +99,29 @@ func (in *intake) commit(ctx context.Context, digest uint64) error {
 	return nil
 }
 
-func (in *intake) flip(ctx context.Context) (*tablet.Tablet, error) {
+func (in *intake) flip(ctx context.Context) (t *tablet.Tablet, err error) {
 	if in.replacement != nil {
 		return in.replacement.Commit(ctx, in.im, in.at)
 	}
-	t, err := in.im.Flip()
-	if err == nil && in.old != nil {
+	err = in.m.host.Steadily(func() error {
+		if t, err = in.im.Flip(); err != nil {
+			return err
+		}
+		return in.supersede(t)
+	})
+	return t, err
+}
+
+// supersede lets go of what was here before: on the disk, and on one that has joined the others meanwhile, or has failed.
+func (in *intake) supersede(t *tablet.Tablet) error {
+	if in.old != nil {
 		in.m.writer.Forget(in.old)
 	}
-	return t, err
+	elsewhere, err := in.m.host.Supersede(t)
+	for _, old := range elsewhere {
+		in.m.writer.Forget(old)
+	}
+	return err
 }
 
 // suspend ends a stream: what has come stays for the next attempt, unless it is committed or wrong.

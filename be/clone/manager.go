@@ -219,9 +219,10 @@ func (m *Manager) clone(ctx context.Context, p *progress) error {
 	return m.incremental(ctx, p, t, disk)
 }
 
-// destination is the disk of the replica if it is here already, else the one asked for, else one of this BE's choice.
+// destination is the disk of the replica if it is here already, else the one asked for, else one of this BE's choice. What an older replica
+// has on a disk that has failed keeps the new one from no other.
 func (m *Manager) destination(task Task) (*tablet.Store, error) {
-	if s, ok := m.host.Store(task.Tablet); ok {
+	if s, ok := m.host.Store(task.Tablet); ok && (task.Disk == 0 || !s.Failed() || !older(s, &task)) {
 		return s, nil
 	}
 	if task.Disk != 0 {
@@ -231,6 +232,12 @@ func (m *Manager) destination(task Task) (*tablet.Store, error) {
 		return nil, fmt.Errorf("no disk %d on this be", task.Disk)
 	}
 	return m.host.Place(task.Medium)
+}
+
+// older reports whether a disk has another replica of the tablet than the task's.
+func older(s *tablet.Store, task *Task) bool {
+	t, ok := s.Tablet(task.Tablet)
+	return ok && t.Replica() < task.Replica
 }
 
 // incremental applies the versions after the replica's own until it has the newest of the source. A source that has

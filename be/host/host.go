@@ -2,8 +2,11 @@
 // tablet whichever disk it lies on, and picks the disk of a new one.
 //
 // It owns the identity of the BE (cluster id and BE id, kept on every disk) and refuses a disk of another cluster
-// without touching it. A disk that fails to open is reported OFFLINE; the others go on. One that another process has open is that process's, which
-// is this BE already: nothing is opened beside it.
+// without touching it. A disk that fails to open is reported OFFLINE and tried again (again.go); the others go on. One that another process has
+// open when this one starts is that process's, which is this BE already: nothing is opened beside it.
+//
+// Invariants: no two open disks have one id, and no two of them list one tablet, but for the moment in which a replica moves between them: a
+// disk joins the others when it has been cleared of what is older than theirs, or they of what is older than its.
 package host
 
 import (
@@ -27,7 +30,8 @@ type Root struct {
 	Capacity int64 // bytes; 0 = what the file system has
 }
 
-// Disk is a root with its open store; Store is nil when it could not be opened, and Err says why.
+// Disk is a root with its open store; Store is nil when it could not be opened, and Err says why. It does not change: what was tried again is
+// another one.
 type Disk struct {
 	Root  Root
 	Store *tablet.Store
@@ -40,17 +44,22 @@ type Host struct {
 	options func(Root, types.ClusterID) tablet.Options
 	log     *slog.Logger
 
+	trying  []sync.Mutex // one try at a time to open a root; taken before joining
+	joining sync.RWMutex // held to list a disk, and shared to list a replica on one; taken before mu
+	closed  bool         // by Close; guarded by joining
+
 	mu       sync.RWMutex
 	identity Identity
-	disks    []*Disk
+	disks    []*Disk // by root; replaced as a whole
 	opened   bool
+	joined   func(*tablet.Store, []*tablet.Tablet)
 	wishes   map[types.DiskID]types.DiskState // what the operator wants of disks; ONLINE ones are left out
 	ready    chan struct{}                    // closed when the disks are open
 }
 
 // New returns a host that has opened nothing yet. options gives the store options of a root.
 func New(roots []Root, log *slog.Logger, options func(Root, types.ClusterID) tablet.Options) *Host {
-	return &Host{roots: roots, options: options, log: log, ready: make(chan struct{})}
+	return &Host{roots: roots, options: options, log: log, trying: make([]sync.Mutex, len(roots)), ready: make(chan struct{})}
 }
 
 // Ready is closed once the disks are open.
@@ -127,7 +136,6 @@ func (h *Host) open(id Identity) error {
 		return err
 	}
 	h.identity, h.disks = id, disks
-	h.keepOne()
 	h.opened = true
 	close(h.ready)
 	return nil
@@ -138,18 +146,40 @@ func (h *Host) openRoots(id Identity) ([]*Disk, error) {
 	var disks []*Disk
 	for _, r := range h.roots {
 		d := &Disk{Root: r}
-		if d.Err = foreign(r, id); d.Err == nil {
-			d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
-		}
-		if errors.Is(d.Err, tablet.ErrInUse) {
+		if d.Store, d.Err = h.openRoot(r, id); errors.Is(d.Err, tablet.ErrInUse) {
 			return nil, errors.Join(&InUseError{Path: r.Path, Identity: id, Err: d.Err}, closeAll(disks))
+		}
+		if d.Err == nil {
+			_, d.Err = h.clear(r, d.Store, disks)
 		}
 		if d.Err != nil {
 			h.log.Error("open disk", "path", r.Path, "err", d.Err)
 		}
+		if d.Err != nil && d.Store != nil {
+			d.Err, d.Store = errors.Join(d.Err, d.Store.Close()), nil
+		}
 		disks = append(disks, d)
 	}
 	return disks, nil
+}
+
+// openRoot opens the store of a root if it is this BE's.
+func (h *Host) openRoot(r Root, id Identity) (*tablet.Store, error) {
+	if err := foreign(r, id); err != nil {
+		return nil, err
+	}
+	return openStore(r, id, h.options(r, id.Cluster))
+}
+
+// TwinError refuses a storage root that is a copy of another one.
+type TwinError struct {
+	Path, Of string
+	Disk     types.DiskID
+}
+
+func (e *TwinError) Error() string {
+	return fmt.Sprintf("storage root %s holds disk %d, which is open as %s: one is a copy of the other. Take the one that is older out of "+
+		"storage_root_path, or empty it by hand", e.Path, e.Disk, e.Of)
 }
 
 // InUseError refuses to be a BE that another process of the machine is already.
@@ -212,36 +242,43 @@ func (h *Host) ownsOne(id Identity) error {
 	return refused
 }
 
-// keepOne ends moves between disks that a crash has interrupted in their last step: both disks then have the replica, with
-// the same rows. It also drops what a disk that was away has kept of a replica made anew on another one: ids grow.
-func (h *Host) keepOne() {
-	type found struct {
-		store *tablet.Store
-		t     *tablet.Tablet
-	}
-	best := map[types.TabletID]found{}
-	for _, d := range h.disks {
-		if d.Store == nil {
-			continue
+// clear has each tablet of a disk that is about to join the others be on one of them: a move between disks that a crash has interrupted in its
+// last step leaves it on both, with the same rows, and a disk that was away may have kept a replica that was made anew on another one: ids grow. It
+// returns what the others have dropped. One that is a copy of another is refused.
+func (h *Host) clear(r Root, store *tablet.Store, others []*Disk) (dropped []*tablet.Tablet, err error) {
+	for _, d := range others {
+		if d.Store != nil && d.Store.ID() == store.ID() {
+			return nil, &TwinError{Path: r.Path, Of: d.Root.Path, Disk: store.ID()}
 		}
-		for _, t := range d.Store.Tablets() {
-			loser, here := best[t.ID()], found{d.Store, t}
-			if loser.t != nil && !newer(t, loser.t) {
-				loser, here = here, loser
-			}
-			best[t.ID()] = here
-			if loser.t == nil {
+	}
+	for _, t := range store.Tablets() {
+		for _, d := range others {
+			if d.Store == nil {
 				continue
 			}
-			h.log.Warn("two disks have the tablet: dropping one", "tablet_id", t.ID(), "kept_disk", here.store.ID(), "dropped_disk", loser.store.ID())
-			if err := loser.store.Drop(t.ID(), loser.t.Meta().Replica); err != nil {
-				h.log.Error("drop the second replica of a tablet", "tablet_id", t.ID(), "err", err)
+			other, ok := d.Store.Tablet(t.ID())
+			if !ok {
+				continue
 			}
+			kept, from, loser := d.Store, store, t
+			if newer(t, other) {
+				kept, from, loser = store, d.Store, other
+			}
+			h.log.Warn("two disks have the tablet: dropping one", "tablet_id", t.ID(), "kept_disk", kept.ID(), "dropped_disk", from.ID())
+			gone, err := from.Discard([]tablet.Dropping{{Tablet: t.ID(), Replica: loser.Replica()}})
+			if err != nil {
+				return dropped, fmt.Errorf("drop the second replica of tablet %d: %w", t.ID(), err)
+			}
+			if from == store {
+				break
+			}
+			dropped = append(dropped, gone...)
 		}
 	}
+	return dropped, nil
 }
 
-// newer reports whether a is to be kept rather than b.
+// newer reports whether a is to be kept rather than b, which is open already.
 func newer(a, b *tablet.Tablet) bool {
 	if ra, rb := a.Meta().Replica, b.Meta().Replica; ra != rb {
 		return ra > rb
@@ -249,13 +286,16 @@ func newer(a, b *tablet.Tablet) bool {
 	return !a.Stats().Bad && (b.Stats().Bad || a.Version() > b.Version())
 }
 
+// storeDir is where the store of a root is.
+func storeDir(r Root) string { return filepath.Join(r.Path, "store") }
+
 // openStore opens the store first and stamps the identity last: a crash between leaves a blank disk, not a BE
 // that believes in a store which is not there.
 func openStore(r Root, id Identity, opt tablet.Options) (*tablet.Store, error) {
 	if err := os.MkdirAll(r.Path, 0o755); err != nil {
 		return nil, err
 	}
-	s, err := tablet.Open(filepath.Join(r.Path, "store"), opt)
+	s, err := tablet.Open(storeDir(r), opt)
 	if err != nil {
 		return nil, err
 	}
@@ -371,8 +411,13 @@ func (h *Host) placeable(medium types.Medium) (counts []diskCount) {
 	return counts
 }
 
-// Close closes every store.
-func (h *Host) Close() error { return closeAll(h.Disks()) }
+// Close closes every store. No disk joins afterwards.
+func (h *Host) Close() error {
+	h.joining.Lock()
+	defer h.joining.Unlock()
+	h.closed = true
+	return closeAll(h.Disks())
+}
 
 func closeAll(disks []*Disk) error {
 	var errs []error

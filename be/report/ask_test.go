@@ -2,8 +2,12 @@ package report
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,14 +91,22 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report, and has said that it
-// lacks nothing.
+// TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report of its disk, and has said that it
+// lacks nothing; so does one on a disk that is open later, or anew after it has failed, and no other waits for that.
 func TestFirstAnswerOpens(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	root := t.TempDir()
+	roots := []host.Root{{Path: filepath.Join(t.TempDir(), "a")}, {Path: filepath.Join(t.TempDir(), "b")}}
+	var burns atomic.Bool
 	open := func() *host.Host {
-		h := host.New([]host.Root{{Path: root}}, log, func(_ host.Root, c types.ClusterID) tablet.Options {
-			return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+		h := host.New(roots, log, func(_ host.Root, c types.ClusterID) tablet.Options {
+			opt := tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+			opt.Faults.Write = func(string, bool) error {
+				if burns.Load() {
+					return errors.New("disk on fire")
+				}
+				return nil
+			}
+			return opt
 		})
 		if err := h.Join("one", 1); err != nil {
 			t.Fatal(err)
@@ -103,11 +115,15 @@ func TestFirstAnswerOpens(t *testing.T) {
 	}
 	h := open()
 	bigint := types.ColumnType{Kind: types.KindBigInt, NotNull: true}
-	if _, err := h.Disks()[0].Store.Create(tablet.Meta{Tablet: 5, Table: 1, Partition: 1, Replica: 50, Epoch: 1,
-		Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}}); err != nil {
-		t.Fatal(err)
+	for i, d := range h.Disks() {
+		id := types.TabletID(5 + i)
+		if _, err := d.Store.Create(tablet.Meta{Tablet: id, Table: 1, Partition: 1, Replica: types.ReplicaID(10 * id), Epoch: 1,
+			Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := h.Close(); err != nil {
+	aside := roots[1].Path + " aside"
+	if err := errors.Join(h.Close(), os.Rename(roots[1].Path, aside), os.WriteFile(roots[1].Path, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	h = open()
@@ -118,18 +134,59 @@ func TestFirstAnswerOpens(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := New(Options{Host: h, Writer: w, FE: oracle{}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
-	refused := func() bepb.WriteResponse_Refusal {
-		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}}}
-		return w.Write(context.Background(), &bepb.WriteRequest{TxnId: 9, Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50,
-			Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
+	r := New(Options{Host: h, Writer: w, FE: oracle{asked: make(chan *fepb.ResolveRequest, 10)}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
+	h.OnJoin(func(s *tablet.Store, _ []*tablet.Tablet) {
+		for _, tb := range s.Tablets() {
+			w.Adopt(tb)
+		}
+	})
+	txn, key := uint64(9), int64(1)
+	check := func(when string, id uint64, want bepb.WriteResponse_Refusal) {
+		t.Helper()
+		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{key}}}}
+		txn, key = txn+1, key+1
+		got := w.Write(context.Background(), &bepb.WriteRequest{TxnId: txn, Parts: []*bepb.WriteRequest_Part{{TabletId: id, Epoch: 1, MinVersion: 1,
+			ReplicaId: 10 * id, Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
+		if got != want {
+			t.Fatalf("tablet %d %s: %v", id, when, got)
+		}
 	}
-	if got := refused(); got != bepb.WriteResponse_BEHIND {
-		t.Fatalf("%v before any report", got)
-	}
+	check("before any report", 5, bepb.WriteResponse_BEHIND)
 	r.Addresses(1, []string{"fe"})
 	r.StepOnce(context.Background(), time.Now())
-	if got := refused(); got != 0 {
-		t.Fatalf("%v after the answer", got)
+	check("after the answer", 5, 0)
+
+	if err := errors.Join(os.Remove(roots[1].Path), os.Rename(aside, roots[1].Path)); err != nil {
+		t.Fatal(err)
 	}
+	if _, opened, err := h.Open(roots[1].Path); !opened || err != nil {
+		t.Fatal(opened, err)
+	}
+	check("on a disk of which no report has told", 6, bepb.WriteResponse_BEHIND)
+	check("beside it", 5, 0)
+	r.All()
+	r.StepOnce(context.Background(), time.Now())
+	check("on a disk of which a report has told", 6, 0)
+
+	burns.Store(true)
+	check("on a disk that fails", 6, bepb.WriteResponse_FAILED)
+	burns.Store(false)
+	check("on a disk that has failed", 6, bepb.WriteResponse_DISK_FULL)
+	if _, opened, err := h.Open(roots[1].Path); !opened || err != nil {
+		t.Fatal(opened, err)
+	}
+	check("on a disk that was opened anew", 6, bepb.WriteResponse_BEHIND)
+	check("beside it", 5, 0)
+	r.All()
+	r.StepOnce(context.Background(), time.Now())
+	tb, _ := h.Tablet(6)
+	pending := tb.Pending()
+	if len(pending) != 1 {
+		t.Fatalf("%v are pending, one was acknowledged", pending)
+	}
+	check("of which a transaction has no outcome", 6, bepb.WriteResponse_BEHIND)
+	if err := w.Resolved(6, pending[0], 0); err != nil {
+		t.Fatal(err)
+	}
+	check("on a disk of which a report has told anew", 6, 0)
 }

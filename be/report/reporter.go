@@ -73,7 +73,7 @@ func (r *Reporter) Addresses(term uint64, addresses []string) {
 		return
 	}
 	if len(r.addresses) == 0 || term > r.term || addresses[0] != r.addresses[0] {
-		r.againLocked() // at once: no row is taken before the first one is answered
+		r.allLocked() // at once: no row is taken before the first one is answered
 		close(r.moved)
 		r.moved = make(chan struct{})
 	}
@@ -216,7 +216,7 @@ func call[T any](ctx context.Context, r *Reporter, f func(ctx context.Context, a
 const callTimeout = 5 * time.Second
 
 func (r *Reporter) report(ctx context.Context, now time.Time) error {
-	req := r.next(now)
+	req, disks := r.next(now)
 	if req == nil {
 		return nil
 	}
@@ -228,10 +228,10 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if req.Full {
-		r.behind(resp.Behind)
+		r.behind(disks, resp.Behind)
 	}
 	if resp.Again {
-		r.again()
+		r.All()
 	}
 	for _, d := range resp.Drops {
 		r.drop(types.TabletID(d.TabletId), types.ReplicaID(d.ReplicaId))
@@ -239,23 +239,23 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// behind hands on which replicas lack committed versions.
-func (r *Reporter) behind(replicas []*fepb.ReportResponse_Behind) {
+// behind hands on which replicas of the disks of a full report lack committed versions.
+func (r *Reporter) behind(disks []*tablet.Store, replicas []*fepb.ReportResponse_Behind) {
 	out := make([]write.Behind, len(replicas))
 	for i, b := range replicas {
 		out[i] = write.Behind{Tablet: types.TabletID(b.TabletId), Replica: types.ReplicaID(b.ReplicaId), Version: types.Version(b.Version)}
 	}
-	r.Writer.Reported(out)
+	r.Writer.Reported(disks, out)
 }
 
-// again has a full report follow at once.
-func (r *Reporter) again() {
+// All has a full report follow at once.
+func (r *Reporter) All() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.againLocked()
+	r.allLocked()
 }
 
-func (r *Reporter) againLocked() {
+func (r *Reporter) allLocked() {
 	r.nextFull = time.Time{}
 	select {
 	case r.wake <- struct{}{}:
@@ -273,7 +273,7 @@ func (r *Reporter) drop(id types.TabletID, replica types.ReplicaID) {
 	if !ok || t.Meta().Replica != replica {
 		return
 	}
-	if err := store.Drop(id, replica); err != nil {
+	if _, err := store.Discard([]tablet.Dropping{{Tablet: id, Replica: replica}}); err != nil {
 		r.Log.Error("drop replica", "tablet_id", id, "replica_id", replica, "err", err)
 		return
 	}
@@ -297,23 +297,26 @@ func (r *Reporter) due(now time.Time) (full bool, changed map[types.TabletID]boo
 	return full, changed, r.sequence
 }
 
-// next builds the report that is due, or nil. No lock is held meanwhile: heartbeats and clones do not wait for it.
-func (r *Reporter) next(now time.Time) *fepb.ReportRequest {
+// next builds the report that is due, or nil, and returns the disks that it is of. No lock is held meanwhile: heartbeats and clones do not wait
+// for it.
+func (r *Reporter) next(now time.Time) (req *fepb.ReportRequest, disks []*tablet.Store) {
 	full, changed, sequence := r.due(now)
 	if !full && len(changed) == 0 {
-		return nil
+		return nil, nil
 	}
-	req := &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
+	req = &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
 	for _, d := range r.Host.Disks() {
 		if d.Store == nil {
+			req.Partial = true
 			continue
 		}
+		disks = append(disks, d.Store)
 		req.DiskIds = append(req.DiskIds, uint64(d.Store.ID()))
 		for _, t := range r.of(d.Store, full, changed) {
 			req.Replicas = append(req.Replicas, r.describe(t, d.Store.ID()))
 		}
 	}
-	return req
+	return req, disks
 }
 
 // of returns the replicas on a disk that the report is about.

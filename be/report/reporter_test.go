@@ -83,7 +83,7 @@ func TestAgain(t *testing.T) {
 	if full, _, sequence := r.due(now.Add(time.Second)); full || sequence != 0 {
 		t.Fatal("another full report is due before its time")
 	}
-	r.again()
+	r.All()
 	select {
 	case <-r.wake:
 	default:

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"stele/be/tablet"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -16,11 +19,18 @@ func (s *Server) CreateReplicas(_ context.Context, req *bepb.CreateReplicasReque
 	}
 	s.creating.Lock()
 	defer s.creating.Unlock()
+	resp := &bepb.CreateReplicasResponse{}
+	err = s.Host.Steadily(func() error { return s.create(req, schema, resp) })
+	return resp, toStatus(err)
+}
+
+// create makes the replicas while nothing but it says on which disk a tablet is.
+func (s *Server) create(req *bepb.CreateReplicasRequest, schema types.Schema, resp *bepb.CreateReplicasResponse) error {
 	stores, err := s.storesFor(req)
 	if err != nil {
-		return nil, toStatus(err)
+		return err
 	}
-	resp, byStore := &bepb.CreateReplicasResponse{}, map[*tablet.Store][]tablet.Meta{}
+	byStore := map[*tablet.Store][]tablet.Meta{}
 	for i, it := range req.Items {
 		byStore[stores[i]] = append(byStore[stores[i]], tablet.Meta{Tablet: types.TabletID(it.TabletId), Table: types.TableID(it.TableId),
 			Partition: types.PartitionID(it.PartitionId), Replica: types.ReplicaID(it.ReplicaId), Schema: schema, Epoch: types.Epoch(it.Epoch)})
@@ -32,10 +42,10 @@ func (s *Server) CreateReplicas(_ context.Context, req *bepb.CreateReplicasReque
 			s.Writer.Adopt(t)
 		}
 		if err != nil {
-			return nil, toStatus(err)
+			return err
 		}
 	}
-	return resp, nil
+	return nil
 }
 
 // storesFor says on which disk each replica is, or is to be.
@@ -58,6 +68,15 @@ func (s *Server) storesFor(req *bepb.CreateReplicasRequest) ([]*tablet.Store, er
 	return stores, err
 }
 
+// OpenDisk opens a disk that is not open.
+func (s *Server) OpenDisk(_ context.Context, req *bepb.OpenDiskRequest) (*bepb.OpenDiskResponse, error) {
+	store, opened, err := s.Host.Open(req.Path)
+	if err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return &bepb.OpenDiskResponse{DiskId: uint64(store.ID()), Tablets: uint64(store.TabletCount()), Opened: opened}, nil
+}
+
 // DropReplicas drops replicas by tablet and replica id, so that a newer replica of the same tablet survives a late call.
 func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) (*bepb.DropReplicasResponse, error) {
 	byStore := map[*tablet.Store][]tablet.Dropping{}
@@ -67,7 +86,7 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 		}
 	}
 	for store, list := range byStore {
-		gone, err := store.DropAll(list)
+		gone, err := store.Discard(list)
 		for _, t := range gone {
 			s.Writer.Dropped(t)
 		}

@@ -131,6 +131,7 @@ func (s *Server) disk(d *host.Disk) *bepb.Disk {
 	u := d.Store.Usage()
 	out.DiskId, out.TotalBytes, out.AvailableBytes, out.DataUsedBytes = uint64(d.Store.ID()), u.Total, u.Available, u.DataUsed
 	out.Error, out.Tablets = u.Err, uint64(d.Store.TabletCount())
+	out.Failed = u.Failed
 	if u.ReadOnly {
 		out.RefusesWrites, out.AvailableBytes = true, 0 // an FE that does not know the first plans nothing onto it for want of room
 	}
@@ -355,7 +356,7 @@ func toStatus(err error) error {
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrExists):
 		return status.Error(codes.AlreadyExists, err.Error())
-	case errors.Is(err, tablet.ErrDropped):
+	case errors.Is(err, tablet.ErrDropped), errors.Is(err, tablet.ErrClosed): // no longer here, or not for the moment
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrGone):
 		return status.Error(codes.OutOfRange, err.Error())

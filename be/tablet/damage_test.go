@@ -511,6 +511,60 @@ func TestDiskThatCannotBeRead(t *testing.T) {
 	wantContents(t, tabs[1], 2, map[rowKey]int64{{1, "a"}: 1})
 }
 
+// TestSegmentThatCannotBeOpened puts something in the place of a segment that cannot be mapped: the disk opens, the replica whose rows were in it is
+// bad, the other one is not, and when the first is dropped nothing is left in the way.
+func TestSegmentThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	for id := range types.TabletID(2) {
+		tb, err := s.Create(testMeta(id + 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, puts(t, row{1, "a", 1}))
+		if id == 0 {
+			commit(t, tb, puts(t, manyRows(0, 5000)...))
+			if err := tb.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*.seg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("segments %v, %v", files, err)
+	}
+	for _, f := range files {
+		if err := errors.Join(os.Remove(f), os.Mkdir(f, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = restarted(t, dir)
+	damaged, _ := s.Tablet(1)
+	free := func(context.Context, int64) error { return nil }
+	if err := damaged.Scrub(context.Background(), free); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrBad) {
+		t.Fatalf("scrub: %v", err)
+	}
+	sound, _ := s.Tablet(2)
+	if !damaged.Stats().Bad || sound.Stats().Bad {
+		t.Fatal("bad replicas are not the one whose segment cannot be opened")
+	}
+	wantContents(t, sound, 2, map[rowKey]int64{{1, "a"}: 1})
+	commit(t, sound, puts(t, row{2, "a", 2}))
+	if err := errors.Join(s.Drop(1, 10), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = restarted(t, dir)
+	if sound, ok := s.Tablet(2); !ok || s.TabletCount() != 1 || sound.Version() != 3 {
+		t.Fatal("what was written beside it is gone")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBadReplicaKeepsItsSize looks at bad replicas after a restart: what they take of the disk is still known, whether they were bad before it,
 // turn out to be by it, or have lost their record.
 func TestBadReplicaKeepsItsSize(t *testing.T) {

@@ -43,6 +43,8 @@ var (
 	ErrNoDisk = errors.New("folder is not a disk of Stele")
 	// ErrInUse says that another process has the disk open.
 	ErrInUse = kv.ErrInUse
+	// ErrClosed says that the disk was closed meanwhile.
+	ErrClosed = kv.ErrClosed
 	// ErrUnclean says that a disk must be opened by a BE, or recovered, before it can be looked at offline.
 	ErrUnclean = kv.ErrUnclean
 	// ErrPayload says that the bytes of a write are malformed.

@@ -300,3 +300,6 @@ var errCrowded = errors.New("the disk has more to write than it takes")
 
 // Reopened reports whether the replica was on the disk when it was opened: what it had in memory alone is lost.
 func (t *Tablet) Reopened() bool { return t.reopened }
+
+// Store returns the disk as it was opened.
+func (t *Tablet) Store() *Store { return t.s }

@@ -191,6 +191,26 @@ func (s *Store) DropAll(list []Dropping) (gone []*Tablet, err error) {
 	return gone, nil
 }
 
+// Discard is DropAll for who does not need it to last: a disk that has failed only lists the replicas no longer, and has them again when it is
+// opened anew. By then they are older than what the cluster has made in their place.
+func (s *Store) Discard(list []Dropping) (gone []*Tablet, err error) {
+	gone, err = s.DropAll(list)
+	if err == nil || s.sound() == nil {
+		return gone, err
+	}
+	for _, d := range list {
+		s.lockTablets(d.Tablet)
+		if t := s.tablets[d.Tablet]; t != nil && t.Replica() == d.Replica {
+			s.log.Warn("a replica on a failed disk is not listed any more", "tablet_id", t.id, "replica_id", d.Replica)
+			s.relist(func() { delete(s.tablets, t.id) })
+			t.retire() // its data stays
+			gone = append(gone, t)
+		}
+		s.mu.Unlock()
+	}
+	return gone, nil
+}
+
 // dropSome drops replicas with one request.
 func (s *Store) dropSome(list []Dropping) (gone []*Tablet, err error) {
 	ids := make([]types.TabletID, len(list))

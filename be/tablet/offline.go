@@ -17,22 +17,22 @@ import (
 // OpenOffline opens the disk of a stopped BE, whatever its cluster, to look at it: nothing is written. A disk that a BE
 // has open is refused by Badger's lock, one that was not closed cleanly with ErrUnclean: see RecoverOffline.
 func OpenOffline(dir string, opt Options) (*Store, error) {
-	if !isDisk(dir) {
+	if !Exists(dir) {
 		return nil, fmt.Errorf("open disk %s: %w", dir, ErrNoDisk)
 	}
 	opt.offline, opt.NoBackground = true, true
 	return Open(dir, opt)
 }
 
-// isDisk reports whether a folder has both instances, damaged or not.
-func isDisk(dir string) bool {
+// Exists reports whether a folder has both instances, damaged or not.
+func Exists(dir string) bool {
 	return kv.Exists(filepath.Join(dir, "meta")) && kv.Exists(filepath.Join(dir, "data"))
 }
 
 // RecoverOffline lets the key-value stores of a disk replay their logs, as a BE does when it starts, and changes nothing
 // else.
 func RecoverOffline(dir string, opt Options) error {
-	if !isDisk(dir) {
+	if !Exists(dir) {
 		return fmt.Errorf("recover disk %s: %w", dir, ErrNoDisk)
 	}
 	s := &Store{dir: dir, opt: opt.withDefaults()}

@@ -13,12 +13,13 @@ type Usage struct {
 	Total, Available int64 // of the file system
 	DataUsed         int64 // by this disk's stores
 	ReadOnly         bool
+	Failed           bool   // it is read-only until it is opened anew
 	Err              string // why it is read-only
 }
 
 // Usage returns the state of the disk.
 func (s *Store) Usage() Usage {
-	u := Usage{DataUsed: s.meta.Size() + s.data.Size()}
+	u := Usage{DataUsed: s.meta.Size() + s.data.Size(), Failed: s.Failed()}
 	var err error
 	u.Total, u.Available, err = s.space.Measure()
 	if err == nil {
@@ -56,6 +57,9 @@ func (s *Store) sound() error {
 	}
 	return nil
 }
+
+// Failed reports whether a write to the disk has failed: nothing is written before it is opened anew.
+func (s *Store) Failed() bool { return s.failed.Load() != nil }
 
 // tight reports whether the disk is below its reserve.
 func (s *Store) tight() bool { return errors.Is(s.writable(), ErrDiskFull) }

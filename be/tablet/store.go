@@ -137,6 +137,18 @@ func (s *Store) Close() error {
 	return s.closeStores()
 }
 
+// Abandon is Close while others use the disk: its tablets are as dropped, and on the disk as they are. Who reads is waited for no longer than until
+// the next value.
+func (s *Store) Abandon() error {
+	s.mu.Lock()
+	for id, t := range s.tablets {
+		s.relist(func() { delete(s.tablets, id) })
+		t.retire()
+	}
+	s.mu.Unlock()
+	return s.Close()
+}
+
 func (s *Store) closeStores() error { return errors.Join(s.data.Close(), s.meta.Close()) }
 
 // ID returns the disk's id, drawn when it was first used.

@@ -112,10 +112,13 @@ func openPair(t testing.TB) *pair {
 		if _, err := m.store.Create(tablet.Meta{Tablet: 5, Table: 1, Partition: 1, Replica: types.ReplicaID(m.replica), Schema: pairSchema(), Epoch: 1}); err != nil {
 			t.Fatal(err)
 		}
-		m.w.Reported(nil)
+		m.reported()
 	}
 	return p
 }
+
+// reported answers a full report of the member's disk.
+func (m *member) reported(behind ...Behind) { m.w.Reported([]*tablet.Store{m.store}, behind) }
 
 func (p *pair) close(t testing.TB) {
 	for _, m := range p.members {
@@ -328,11 +331,14 @@ func TestRestarted(t *testing.T) {
 		t.Fatal("rows were taken before the first report is answered")
 	}
 	payload := p.write(11, 0, 1, 1, 1<<10, 1, 99).Parts[0].Redo
-	other.w.Reported([]Behind{{Tablet: 5, Replica: 51, Version: 2}})
+	if other.w.Reported([]*tablet.Store{lead.store}, nil); failure(16) == "" {
+		t.Fatal("the answer to a report of another disk opened the gate")
+	}
+	other.reported(Behind{Tablet: 5, Replica: 51, Version: 2})
 	if failure(12) == "" {
 		t.Fatal("rows were taken above a version that is missing")
 	}
-	other.w.Reported(nil) // a later report
+	other.reported() // a later report
 	if failure(13) == "" {
 		t.Fatal("a later report opened the gate")
 	}
@@ -349,7 +355,7 @@ func TestRestarted(t *testing.T) {
 	if got := p.write(15, 0, 2, 1, 1<<10, 1, 5).Refusal; got != bepb.WriteResponse_BEHIND {
 		t.Fatalf("%v: led before the first report is answered", got)
 	}
-	lead.w.Reported(nil)
+	lead.reported()
 	lead.startMs--
 	got := p.write(15, 0, 2, 1, 1<<10, 1, 5).Refusal
 	lead.startMs++
@@ -481,9 +487,9 @@ func (h *histories) kill() {
 		if have < h.trimmed {
 			h.t.Fatalf("member %d has version %d, %d was durable", i, have, h.trimmed)
 		}
-		m.w.Reported([]Behind{{Tablet: 5, Replica: types.ReplicaID(m.replica), Version: h.version()}})
+		m.reported(Behind{Tablet: 5, Replica: types.ReplicaID(m.replica), Version: h.version()})
 	} else {
-		m.w.Reported(nil)
+		m.reported()
 	}
 }
 

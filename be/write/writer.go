@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,7 +94,7 @@ func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{tablets: tablets, peers: peers, opt: opt, log: log, locks: newLockTable(), own: newOverlays(),
 		replicas: map[types.TabletID]*replica{}, ctx: ctx, stop: stop}
-	w.restart.answered.Store(opt.StartMs == 0)
+	w.restart.unasked, w.restart.behind = opt.StartMs == 0, map[types.TabletID]Behind{}
 	return w
 }
 
@@ -122,10 +123,19 @@ func (w *Writer) replica(t *tablet.Tablet) *replica {
 	return r
 }
 
-// Adopt notes the transactions that are pending on t since before the start. A tablet without any needs no state.
+// Adopt notes the transactions that are pending on t since before its disk was opened. A tablet without any needs no state, but where the disk
+// was open before in this process: the locks of then hold, and what was known of epochs and outcomes is true.
 func (w *Writer) Adopt(t *tablet.Tablet) {
-	if len(t.Pending()) > 0 {
-		w.replica(t)
+	before := w.known(t.ID())
+	if before == nil && len(t.Pending()) == 0 {
+		return
+	}
+	if r := w.replica(t); before != nil && before != r {
+		before.mu.Lock()
+		epoch, decided := before.epoch, maps.Clone(before.decided)
+		before.wakeLocked()
+		before.mu.Unlock()
+		r.inherit(epoch, decided)
 	}
 }
 

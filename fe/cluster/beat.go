@@ -136,16 +136,20 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	}
 }
 
-// disksLocked takes in the disks of a BE, and reports whether one of them refuses writes that it took, or takes them again.
+// disksLocked takes in the disks of a BE, and reports whether one of them refuses writes that it took, or takes them again, or is open at last.
 func (c *Cluster) disksLocked(m *member, reported []*bepb.Disk) (changed bool) {
 	disks := make([]Disk, 0, len(reported))
 	for _, d := range reported {
 		disk := Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
-			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Refuses: d.RefusesWrites, Error: d.Error,
+			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Refuses: d.RefusesWrites, Failed: d.Failed, Error: d.Error,
 			CloneSlotsUsed: int(d.CloneSlotsUsed), Tablets: int(d.Tablets)}
 		if m.Writes(disk.ID) == disk.Refuses {
 			changed = true
 			c.log.Warn("writes to a disk", "be_id", m.ID, "disk_id", d.DiskId, "refused", d.RefusesWrites, "why", d.Error)
+		}
+		if disk.ID != 0 && len(m.Disks) > 0 && !slices.ContainsFunc(m.Disks, func(was Disk) bool { return was.ID == disk.ID }) {
+			changed = true
+			c.log.Info("a disk is open", "be_id", m.ID, "disk_id", d.DiskId, "path", d.Path)
 		}
 		disks = append(disks, disk)
 	}

@@ -49,6 +49,7 @@ type Disk struct {
 	Available      int64
 	DataUsed       int64
 	Refuses        bool // writes: it is below its reserve, or has failed
+	Failed         bool // it takes no writes before its BE has opened it anew
 	Error          string
 	CloneSlotsUsed int
 	Tablets        int
@@ -109,7 +110,7 @@ const (
 	CloneEnded
 	ReplicaChanged
 	ReachChanged // a BE reaches others that it did not, or no longer
-	DisksChanged // a disk refuses writes that it took, or takes them again
+	DisksChanged // a disk refuses writes that it took, or takes them again; one that was not open is
 )
 
 // Event is something that the control loop should look at before its next scan.

@@ -11,6 +11,29 @@ import (
 	"stele/proto/bepb"
 )
 
+// TestDiskThatOpensLate: the control loop hears of it at once.
+func TestDiskThatOpensLate(t *testing.T) {
+	w := newWorld(t, 1)
+	be := w.BEs[0]
+	var open atomic.Bool
+	be.Set(func(b *fakecluster.BE) {
+		b.OnHeartbeat = func(context.Context, *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
+			late := &bepb.Disk{State: uint32(types.DiskOffline), Error: "not a directory"}
+			if open.Load() {
+				late = &bepb.Disk{DiskId: 8, Failed: true}
+			}
+			return &bepb.HeartbeatResponse{StartTimeMs: 1, Disks: []*bepb.Disk{{DiskId: 7}, late}}, nil
+		}
+	})
+	w.run()
+	w.awaitUp()
+	open.Store(true)
+	w.await(cluster.DisksChanged, be.ID)
+	if known, _ := w.c.Get(be.ID); len(known.Disks) != 2 || known.Disks[1].ID != 8 || !known.Disks[1].Failed || known.Disks[0].Failed {
+		t.Errorf("known of the disks: %+v", known.Disks)
+	}
+}
+
 // TestDisksThatRefuseWrites: a disk that refuses writes is told of once, and known to the FEs that do not lead; so is one that takes them
 // again, as every disk does whose BE says nothing.
 func TestDisksThatRefuseWrites(t *testing.T) {

@@ -133,6 +133,25 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// TestBehindOnALateDisk: a disk that opens late is as one that begins anew with its BE: what it refused before, it may take now.
+func TestBehindOnALateDisk(t *testing.T) {
+	w := newWorld(t, 3)
+	old := w.replica(0)
+	w.commit([]byte("rows"))
+	w.report(1, 1, []uint64{old.DiskId + 1})
+	w.pokes.counts()
+	if resp := w.report(1, 2, []uint64{old.DiskId, old.DiskId + 1}, old); len(resp.Behind) != 1 {
+		t.Errorf("behind: %v", resp.Behind)
+	}
+	if lacks, fresh := w.pokes.counts(); lacks != 0 || fresh != 1 {
+		t.Errorf("poked %d and %d times", lacks, fresh)
+	}
+	w.report(1, 3, []uint64{old.DiskId, old.DiskId + 1}, old)
+	if lacks, fresh := w.pokes.counts(); lacks != 1 || fresh != 0 {
+		t.Errorf("poked %d and %d times by the next report", lacks, fresh)
+	}
+}
+
 // TestBehindBeyondGap: a replica that has missed a version acknowledges what comes after it, and may lose that, too.
 func TestBehindBeyondGap(t *testing.T) {
 	w := newWorld(t, 3)

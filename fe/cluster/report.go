@@ -55,6 +55,7 @@ type replicaKey struct {
 type heard struct {
 	start    int64 // of the process that reported last
 	sequence uint64
+	disks    []uint64                 // that its last full report spoke for
 	foreign  map[replicaKey]time.Time // replicas that the catalog does not know, and since when
 	absent   map[replicaKey]bool      // replicas of the catalog that the last full report lacked
 	suspect  map[replicaKey]suspicion // replicas seen below their tablet's version
@@ -224,7 +225,7 @@ func behind(cat *catalog.Catalog, be types.BEID, req *fepb.ReportRequest) (out [
 // adopt has a catalog that is being restored learn what a BE holds. Until every BE has told, nothing else is made of
 // reports: what the catalog does not know may be what came after it.
 func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) (*fepb.ReportResponse, error) {
-	if !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
+	if !slices.Contains(r.Waiting, be) || req.Partial || !l.cluster.allDisksOpen(be) {
 		return &fepb.ReportResponse{}, nil
 	}
 	if !req.Full {
@@ -257,7 +258,7 @@ func (l *Ledger) proposeOne(ctx context.Context, cmd command.Command) error {
 }
 
 // hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
-// this one, which is fresh.
+// this one, which is fresh; so is one that has opened a disk since.
 func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) (h *heard, fresh bool) {
 	h = l.bes[be]
 	switch {
@@ -272,6 +273,10 @@ func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) (h *heard, fresh b
 		return nil, false
 	}
 	h.sequence = req.Sequence
+	if req.Full {
+		fresh = fresh || slices.ContainsFunc(req.DiskIds, func(d uint64) bool { return !slices.Contains(h.disks, d) })
+		h.disks = req.DiskIds
+	}
 	return h, fresh
 }
 
@@ -345,7 +350,7 @@ func (h *heard) missed(k replicaKey, tab *catalog.Tablet, known *catalog.Replica
 // row, because the first may have been written before the replica was; and only if their disk is open or no more,
 // because a report says nothing about a disk that could not be opened. The second report is asked for at once (again).
 func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, h *heard, seen map[replicaKey]bool) (events []Event, again bool) {
-	allOpen := l.cluster.allDisksOpen(be)
+	allOpen := !req.Partial && l.cluster.allDisksOpen(be)
 	absent := map[replicaKey]bool{}
 	for tab := range cat.TabletsOn(be) {
 		known := tab.Replica(be)

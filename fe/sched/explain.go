@@ -154,6 +154,10 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 			note = "its disk refuses writes"
 			advice = "free space on the disk, or add a backend: stele.disks tells what the disk lacks"
 		}
+		if d.Failed {
+			note = "its disk has failed and refuses writes"
+			advice = "repair the disk, or add a backend: stele.disks tells what has failed. Its backend opens it anew when it takes writes (ALTER SYSTEM OPEN DISK), or when it is restarted"
+		}
 		notes = append(notes, fmt.Sprintf("%s for %d s", note, (c.NowMs-d.FullSinceMs)/1000))
 	}
 	if len(notes) == 0 {

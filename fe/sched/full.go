@@ -191,10 +191,15 @@ func (s *Scheduler) planOffFull(task *Task, t *Tablet, v Verdict, r *Replica) bo
 }
 
 // planAway has a replica that lags on a disk that refuses writes made anew on another BE. Where none can take it, it moves as it is to another
-// disk of its own BE, and gets there what it lacks. A disk that has failed does not let it go: one try is enough to know.
+// disk of its own BE, and gets there what it lacks. A disk that has failed does not let it go, and is not trusted to be read: the replica is given
+// up there, as one that is damaged. Of a BE that does not say that its disk has failed, one try of the move is enough to know.
 func (s *Scheduler) planAway(task *Task, t *Tablet, r *Replica) bool {
-	if to, _, why := s.destination(t, wants{}); to != 0 || why == noSlot || task.Local && task.FailedRunning > 0 {
+	failed := s.in.View.disk(r).Failed
+	if to, _, why := s.destination(t, wants{}); to != 0 || why == noSlot || !failed && task.Local && task.FailedRunning > 0 {
 		return s.planNew(task, t, wants{})
+	}
+	if failed {
+		return s.planGiveUp(task, t, r)
 	}
 	disk, busy := s.roomBeside(s.in.View.BE(r.BE), t, r)
 	switch {
@@ -205,6 +210,20 @@ func (s *Scheduler) planAway(task *Task, t *Tablet, r *Replica) bool {
 		return true
 	}
 	return s.planNew(task, t, wants{})
+}
+
+// planGiveUp removes a replica that lags on a disk that has failed, where another disk of its BE can take a new one.
+func (s *Scheduler) planGiveUp(task *Task, t *Tablet, r *Replica) bool {
+	be, why := s.elsewhere(t, r)
+	switch {
+	case s.in.View.copies(t) == 0:
+		s.stuck(task, WaitSource, "no complete replica on a live backend")
+		return true
+	case be == 0:
+		s.noDestination(task, why)
+		return true
+	}
+	return s.planRemove(task, t, r, "its disk has failed", false)
 }
 
 // learners lists the replicas in the making that can be completed where they are, now or once their disks take writes again.

@@ -395,3 +395,50 @@ func TestFullDisksProperty(t *testing.T) {
 		w.checkQuietFor(1800_000)
 	})
 }
+
+// TestReplicaIsGivenUpOnAFailedDisk: where all BEs have a replica, one that lags on a disk that has failed is made anew on another disk of its BE once
+// that has lasted, and nothing is read from the failed one; never before there is a place for it, and a complete copy.
+func TestReplicaIsGivenUpOnAFailedDisk(t *testing.T) {
+	w := newWorld(t, 21, 3, 2, 12, 3)
+	w.sound, w.lim.DisableBalance = true, true
+	w.run(600_000)
+	w.room(3, 0, noRoom)
+	w.room(3, 1, noRoom)
+	w.be(3).Disks[0].Failed = true
+	failed := w.be(3).Disks[0].ID
+	w.settle()
+	lagging := map[types.TabletID]bool{}
+	for _, tab := range w.tablets {
+		w.write(tab)
+		if r := tab.On(3); r.LastFailed != 0 && r.Disk == failed {
+			lagging[tab.ID] = true
+		}
+	}
+	gone := 0
+	w.acts = func(a *Action) {
+		switch {
+		case a.Kind == ActDrop && !lagging[a.Tablet]:
+			t.Errorf("a replica is dropped that is not on the failed disk: %+v", a)
+		case a.Kind == ActDrop:
+			gone++
+		case (a.Kind == ActAdd || a.Kind == ActClone) && (a.Disk == failed || a.Clone.SourceDisk == failed):
+			t.Errorf("a clone from the failed disk, or to it: %+v", a)
+		}
+	}
+	w.run(w.lim.DelayFactorMs + 600_000)
+	if len(lagging) == 0 || gone != 0 {
+		t.Fatalf("%d of %d replicas are given up, and no other disk has room: %v", gone, len(lagging), w.log)
+	}
+	w.room(3, 1, muchRoom)
+	w.run(3600_000)
+	if gone != len(lagging) {
+		t.Errorf("%d of %d replicas are given up: %v", gone, len(lagging), w.log)
+	}
+	for id := range lagging {
+		if r := w.tablet(id).On(3); r == nil || r.Disk == failed || r.LastFailed != 0 {
+			t.Errorf("tablet %d on the BE of the failed disk: %+v", id, r)
+		}
+	}
+	w.checkHealthy()
+	w.checkQuiet()
+}

@@ -50,6 +50,7 @@ type Disk struct {
 	Available int64 // bytes
 	Used      int64 // bytes of Stele's data
 	Refuses   bool  // writes: its BE says so
+	Failed    bool  // it does until its BE has opened it anew, however much room it has
 	// FullSinceMs is since when it is full (MarkFull), 0 = it is not.
 	FullSinceMs int64
 }

@@ -157,7 +157,7 @@ func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, clu
 	be.NoStorage = be.Alive && known.Seen && len(known.Disks) == 0
 	for _, d := range known.Disks {
 		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: b.DiskState(d.ID, d.State), Total: d.Total, Available: d.Available,
-			Used: d.DataUsed, Refuses: d.Refuses})
+			Used: d.DataUsed, Refuses: d.Refuses, Failed: d.Failed})
 	}
 	return be, known
 }

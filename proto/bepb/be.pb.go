@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type ModifyRequest struct {
@@ -1092,6 +1092,7 @@ type Disk struct {
 	Tablets        uint64                 `protobuf:"varint,9,opt,name=tablets,proto3" json:"tablets,omitempty"`
 	CloneSlotsUsed uint32                 `protobuf:"varint,10,opt,name=clone_slots_used,json=cloneSlotsUsed,proto3" json:"clone_slots_used,omitempty"`
 	RefusesWrites  bool                   `protobuf:"varint,11,opt,name=refuses_writes,json=refusesWrites,proto3" json:"refuses_writes,omitempty"` // below its reserve, or failed: error says which
+	Failed         bool                   `protobuf:"varint,12,opt,name=failed,proto3" json:"failed,omitempty"`                                    // it takes no writes before it was opened again: no room that comes back helps
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1203,6 +1204,117 @@ func (x *Disk) GetRefusesWrites() bool {
 	return false
 }
 
+func (x *Disk) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+type OpenDiskRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // of storage_root_path
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDiskRequest) Reset() {
+	*x = OpenDiskRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDiskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDiskRequest) ProtoMessage() {}
+
+func (x *OpenDiskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDiskRequest.ProtoReflect.Descriptor instead.
+func (*OpenDiskRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *OpenDiskRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type OpenDiskResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DiskId        uint64                 `protobuf:"varint,1,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
+	Tablets       uint64                 `protobuf:"varint,2,opt,name=tablets,proto3" json:"tablets,omitempty"`
+	Opened        bool                   `protobuf:"varint,3,opt,name=opened,proto3" json:"opened,omitempty"` // false: it was open
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDiskResponse) Reset() {
+	*x = OpenDiskResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDiskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDiskResponse) ProtoMessage() {}
+
+func (x *OpenDiskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDiskResponse.ProtoReflect.Descriptor instead.
+func (*OpenDiskResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *OpenDiskResponse) GetDiskId() uint64 {
+	if x != nil {
+		return x.DiskId
+	}
+	return 0
+}
+
+func (x *OpenDiskResponse) GetTablets() uint64 {
+	if x != nil {
+		return x.Tablets
+	}
+	return 0
+}
+
+func (x *OpenDiskResponse) GetOpened() bool {
+	if x != nil {
+		return x.Opened
+	}
+	return false
+}
+
 type CloneStatus struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	TaskId         uint64                 `protobuf:"varint,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
@@ -1227,7 +1339,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1351,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1364,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -1378,7 +1490,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1502,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1515,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -1436,7 +1548,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1560,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1573,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1480,7 +1592,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1604,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1617,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1523,7 +1635,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1647,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1660,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 type ReplicaAddress struct {
@@ -1565,7 +1677,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1689,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1702,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1650,7 +1762,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1774,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1787,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1741,7 +1853,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1865,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1878,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1826,7 +1938,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1950,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1963,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *QueryRequest) GetPlan() []byte {
@@ -1912,7 +2024,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2036,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2049,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *QueryResponse) GetBatch() []byte {
@@ -1957,7 +2069,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2081,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2094,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -2009,7 +2121,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2133,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2146,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -2060,7 +2172,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2184,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +2197,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -2104,7 +2216,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2228,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2241,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -2149,7 +2261,7 @@ type RedoRequest struct {
 
 func (x *RedoRequest) Reset() {
 	*x = RedoRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2273,7 @@ func (x *RedoRequest) String() string {
 func (*RedoRequest) ProtoMessage() {}
 
 func (x *RedoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2286,7 @@ func (x *RedoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest.ProtoReflect.Descriptor instead.
 func (*RedoRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RedoRequest) GetTablets() []*RedoRequest_Tablet {
@@ -2193,7 +2305,7 @@ type RedoResponse struct {
 
 func (x *RedoResponse) Reset() {
 	*x = RedoResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2317,7 @@ func (x *RedoResponse) String() string {
 func (*RedoResponse) ProtoMessage() {}
 
 func (x *RedoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2330,7 @@ func (x *RedoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoResponse.ProtoReflect.Descriptor instead.
 func (*RedoResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RedoResponse) GetVersions() []uint64 {
@@ -2238,7 +2350,7 @@ type HardenRequest struct {
 
 func (x *HardenRequest) Reset() {
 	*x = HardenRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2362,7 @@ func (x *HardenRequest) String() string {
 func (*HardenRequest) ProtoMessage() {}
 
 func (x *HardenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2375,7 @@ func (x *HardenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest.ProtoReflect.Descriptor instead.
 func (*HardenRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HardenRequest) GetItems() []*HardenRequest_Item {
@@ -2282,7 +2394,7 @@ type HardenResponse struct {
 
 func (x *HardenResponse) Reset() {
 	*x = HardenResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2406,7 @@ func (x *HardenResponse) String() string {
 func (*HardenResponse) ProtoMessage() {}
 
 func (x *HardenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2419,7 @@ func (x *HardenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenResponse.ProtoReflect.Descriptor instead.
 func (*HardenResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HardenResponse) GetVersions() []uint64 {
@@ -2327,7 +2439,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2451,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2464,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -2377,7 +2489,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2501,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2514,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 type ScanRequest struct {
@@ -2418,7 +2530,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2542,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2555,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -2490,7 +2602,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2614,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2627,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -2537,7 +2649,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2661,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2674,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -2605,7 +2717,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2729,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2742,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2685,7 +2797,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2809,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2822,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2833,7 +2945,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2845,7 +2957,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2858,7 +2970,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 type CancelCloneRequest struct {
@@ -2870,7 +2982,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +2994,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3007,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2913,7 +3025,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +3037,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +3050,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
 }
 
 type FetchChangesRequest struct {
@@ -2954,7 +3066,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3078,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3091,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -3030,7 +3142,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3154,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3167,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -3102,7 +3214,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3226,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3239,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -3191,7 +3303,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3315,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3328,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -3304,7 +3416,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3316,7 +3428,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3329,7 +3441,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -3391,7 +3503,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3403,7 +3515,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3416,7 +3528,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -3444,7 +3556,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3568,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3581,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -3502,7 +3614,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +3626,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +3639,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{47}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -3549,7 +3661,7 @@ type LockWait struct {
 
 func (x *LockWait) Reset() {
 	*x = LockWait{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3673,7 @@ func (x *LockWait) String() string {
 func (*LockWait) ProtoMessage() {}
 
 func (x *LockWait) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3686,7 @@ func (x *LockWait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockWait.ProtoReflect.Descriptor instead.
 func (*LockWait) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{48}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *LockWait) GetId() uint64 {
@@ -3607,7 +3719,7 @@ type WaitsRequest struct {
 
 func (x *WaitsRequest) Reset() {
 	*x = WaitsRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3731,7 @@ func (x *WaitsRequest) String() string {
 func (*WaitsRequest) ProtoMessage() {}
 
 func (x *WaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3744,7 @@ func (x *WaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitsRequest.ProtoReflect.Descriptor instead.
 func (*WaitsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{49}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WaitsRequest) GetEnd() []uint64 {
@@ -3651,7 +3763,7 @@ type WaitsResponse struct {
 
 func (x *WaitsResponse) Reset() {
 	*x = WaitsResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3775,7 @@ func (x *WaitsResponse) String() string {
 func (*WaitsResponse) ProtoMessage() {}
 
 func (x *WaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3788,7 @@ func (x *WaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitsResponse.ProtoReflect.Descriptor instead.
 func (*WaitsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{50}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WaitsResponse) GetWaits() []*LockWait {
@@ -3699,7 +3811,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3823,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3836,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -3772,7 +3884,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3896,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3909,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -3838,7 +3950,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +3962,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +3975,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -3981,7 +4093,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3993,7 +4105,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4006,7 +4118,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -4044,7 +4156,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4056,7 +4168,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4069,7 +4181,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -4160,7 +4272,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4172,7 +4284,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4185,7 +4297,7 @@ func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22, 0}
 }
 
 func (x *QueryRequest_Tablet) GetTabletId() uint64 {
@@ -4225,7 +4337,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4237,7 +4349,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4250,7 +4362,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -4321,7 +4433,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4333,7 +4445,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4346,7 +4458,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -4388,7 +4500,7 @@ type RedoRequest_Version struct {
 
 func (x *RedoRequest_Version) Reset() {
 	*x = RedoRequest_Version{}
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4400,7 +4512,7 @@ func (x *RedoRequest_Version) String() string {
 func (*RedoRequest_Version) ProtoMessage() {}
 
 func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4413,7 +4525,7 @@ func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Version.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Version) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *RedoRequest_Version) GetTxnId() uint64 {
@@ -4450,7 +4562,7 @@ type RedoRequest_Tablet struct {
 
 func (x *RedoRequest_Tablet) Reset() {
 	*x = RedoRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4462,7 +4574,7 @@ func (x *RedoRequest_Tablet) String() string {
 func (*RedoRequest_Tablet) ProtoMessage() {}
 
 func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4475,7 +4587,7 @@ func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 1}
 }
 
 func (x *RedoRequest_Tablet) GetTabletId() uint64 {
@@ -4523,7 +4635,7 @@ type HardenRequest_Item struct {
 
 func (x *HardenRequest_Item) Reset() {
 	*x = HardenRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[61]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4535,7 +4647,7 @@ func (x *HardenRequest_Item) String() string {
 func (*HardenRequest_Item) ProtoMessage() {}
 
 func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[61]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4548,7 +4660,7 @@ func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest_Item.ProtoReflect.Descriptor instead.
 func (*HardenRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 0}
 }
 
 func (x *HardenRequest_Item) GetTabletId() uint64 {
@@ -4575,7 +4687,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[62]
+	mi := &file_proto_bepb_be_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4587,7 +4699,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[62]
+	mi := &file_proto_bepb_be_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4600,7 +4712,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -4627,7 +4739,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[63]
+	mi := &file_proto_bepb_be_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4639,7 +4751,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[63]
+	mi := &file_proto_bepb_be_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4652,7 +4764,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -4758,7 +4870,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n" +
 	"\bfirst_ms\x18\x05 \x01(\x03R\afirstMs\x12\x17\n" +
 	"\alast_ms\x18\x06 \x01(\x03R\x06lastMs\x12\x14\n" +
-	"\x05count\x18\a \x01(\x04R\x05count\"\xd4\x02\n" +
+	"\x05count\x18\a \x01(\x04R\x05count\"\xec\x02\n" +
 	"\x04Disk\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -4772,7 +4884,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\atablets\x18\t \x01(\x04R\atablets\x12(\n" +
 	"\x10clone_slots_used\x18\n" +
 	" \x01(\rR\x0ecloneSlotsUsed\x12%\n" +
-	"\x0erefuses_writes\x18\v \x01(\bR\rrefusesWrites\"\xc7\x04\n" +
+	"\x0erefuses_writes\x18\v \x01(\bR\rrefusesWrites\x12\x16\n" +
+	"\x06failed\x18\f \x01(\bR\x06failed\"%\n" +
+	"\x0fOpenDiskRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"]\n" +
+	"\x10OpenDiskResponse\x12\x17\n" +
+	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x18\n" +
+	"\atablets\x18\x02 \x01(\x04R\atablets\x12\x16\n" +
+	"\x06opened\x18\x03 \x01(\bR\x06opened\"\xc7\x04\n" +
 	"\vCloneStatus\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12+\n" +
@@ -5080,7 +5199,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\fWaitsRequest\x12\x10\n" +
 	"\x03end\x18\x01 \x03(\x04R\x03end\"3\n" +
 	"\rWaitsResponse\x12\"\n" +
-	"\x05waits\x18\x01 \x03(\v2\f.be.LockWaitR\x05waits2\xa4\t\n" +
+	"\x05waits\x18\x01 \x03(\v2\f.be.LockWaitR\x05waits2\xdb\t\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -5103,7 +5222,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponse\x12/\n" +
 	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponse\x12)\n" +
 	"\x05Fetch\x12\x0f.be.ScanRequest\x1a\x0f.be.GetResponse\x12,\n" +
-	"\x05Waits\x12\x10.be.WaitsRequest\x1a\x11.be.WaitsResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\x05Waits\x12\x10.be.WaitsRequest\x1a\x11.be.WaitsResponse\x125\n" +
+	"\bOpenDisk\x12\x13.be.OpenDiskRequest\x1a\x14.be.OpenDiskResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -5118,7 +5238,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -5134,135 +5254,139 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*MemoryPart)(nil),                  // 11: be.MemoryPart
 	(*Stranger)(nil),                    // 12: be.Stranger
 	(*Disk)(nil),                        // 13: be.Disk
-	(*CloneStatus)(nil),                 // 14: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 15: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 16: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 17: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 18: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 19: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 20: be.WriteRequest
-	(*WriteResponse)(nil),               // 21: be.WriteResponse
-	(*QueryRequest)(nil),                // 22: be.QueryRequest
-	(*QueryResponse)(nil),               // 23: be.QueryResponse
-	(*ReplicateRequest)(nil),            // 24: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 25: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 26: be.PublishRequest
-	(*PublishResponse)(nil),             // 27: be.PublishResponse
-	(*RedoRequest)(nil),                 // 28: be.RedoRequest
-	(*RedoResponse)(nil),                // 29: be.RedoResponse
-	(*HardenRequest)(nil),               // 30: be.HardenRequest
-	(*HardenResponse)(nil),              // 31: be.HardenResponse
-	(*AbortRequest)(nil),                // 32: be.AbortRequest
-	(*AbortResponse)(nil),               // 33: be.AbortResponse
-	(*ScanRequest)(nil),                 // 34: be.ScanRequest
-	(*ScanResponse)(nil),                // 35: be.ScanResponse
-	(*DigestRequest)(nil),               // 36: be.DigestRequest
-	(*DigestResponse)(nil),              // 37: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 38: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 39: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 40: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 41: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 42: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 43: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 44: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 45: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 46: be.GetRequest
-	(*GetResponse)(nil),                 // 47: be.GetResponse
-	(*SettleRequest)(nil),               // 48: be.SettleRequest
-	(*SettleResponse)(nil),              // 49: be.SettleResponse
-	(*LockWait)(nil),                    // 50: be.LockWait
-	(*WaitsRequest)(nil),                // 51: be.WaitsRequest
-	(*WaitsResponse)(nil),               // 52: be.WaitsResponse
-	(*CreateReplicasRequest_Item)(nil),  // 53: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 54: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 55: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 56: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 57: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 58: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 59: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 60: be.PublishRequest.Item
-	(*RedoRequest_Version)(nil),         // 61: be.RedoRequest.Version
-	(*RedoRequest_Tablet)(nil),          // 62: be.RedoRequest.Tablet
-	(*HardenRequest_Item)(nil),          // 63: be.HardenRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 64: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 65: be.FetchChangesResponse.Change
+	(*OpenDiskRequest)(nil),             // 14: be.OpenDiskRequest
+	(*OpenDiskResponse)(nil),            // 15: be.OpenDiskResponse
+	(*CloneStatus)(nil),                 // 16: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 17: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 18: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 19: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 20: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 21: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 22: be.WriteRequest
+	(*WriteResponse)(nil),               // 23: be.WriteResponse
+	(*QueryRequest)(nil),                // 24: be.QueryRequest
+	(*QueryResponse)(nil),               // 25: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 26: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 27: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 28: be.PublishRequest
+	(*PublishResponse)(nil),             // 29: be.PublishResponse
+	(*RedoRequest)(nil),                 // 30: be.RedoRequest
+	(*RedoResponse)(nil),                // 31: be.RedoResponse
+	(*HardenRequest)(nil),               // 32: be.HardenRequest
+	(*HardenResponse)(nil),              // 33: be.HardenResponse
+	(*AbortRequest)(nil),                // 34: be.AbortRequest
+	(*AbortResponse)(nil),               // 35: be.AbortResponse
+	(*ScanRequest)(nil),                 // 36: be.ScanRequest
+	(*ScanResponse)(nil),                // 37: be.ScanResponse
+	(*DigestRequest)(nil),               // 38: be.DigestRequest
+	(*DigestResponse)(nil),              // 39: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 40: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 41: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 42: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 43: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 44: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 45: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 46: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 47: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 48: be.GetRequest
+	(*GetResponse)(nil),                 // 49: be.GetResponse
+	(*SettleRequest)(nil),               // 50: be.SettleRequest
+	(*SettleResponse)(nil),              // 51: be.SettleResponse
+	(*LockWait)(nil),                    // 52: be.LockWait
+	(*WaitsRequest)(nil),                // 53: be.WaitsRequest
+	(*WaitsResponse)(nil),               // 54: be.WaitsResponse
+	(*CreateReplicasRequest_Item)(nil),  // 55: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 56: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 57: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 58: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 59: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 60: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 61: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 62: be.PublishRequest.Item
+	(*RedoRequest_Version)(nil),         // 63: be.RedoRequest.Version
+	(*RedoRequest_Tablet)(nil),          // 64: be.RedoRequest.Tablet
+	(*HardenRequest_Item)(nil),          // 65: be.HardenRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 66: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 67: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	55, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
-	60, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
-	21, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
+	57, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	62, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
+	23, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
 	8,  // 3: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	5,  // 4: be.HeartbeatRequest.config:type_name -> be.ConfigItem
 	5,  // 5: be.ConfigResponse.items:type_name -> be.ConfigItem
 	13, // 6: be.HeartbeatResponse.disks:type_name -> be.Disk
-	14, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	16, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
 	12, // 8: be.HeartbeatResponse.strangers:type_name -> be.Stranger
 	11, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
 	10, // 10: be.HeartbeatResponse.silent_peers:type_name -> be.SilentPeer
 	0,  // 11: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	53, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	54, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	55, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	60, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
+	55, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	56, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	57, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	62, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
 	1,  // 16: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	57, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	58, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	59, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	60, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	62, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
-	63, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
-	64, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	65, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	50, // 25: be.WaitsResponse.waits:type_name -> be.LockWait
-	19, // 26: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	56, // 27: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	61, // 28: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	59, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	60, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	61, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	62, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	64, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	65, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	66, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	67, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	52, // 25: be.WaitsResponse.waits:type_name -> be.LockWait
+	21, // 26: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	58, // 27: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	63, // 28: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
 	4,  // 29: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	15, // 30: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	17, // 31: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	20, // 32: be.Backend.Write:input_type -> be.WriteRequest
-	24, // 33: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	26, // 34: be.Backend.Publish:input_type -> be.PublishRequest
-	32, // 35: be.Backend.Abort:input_type -> be.AbortRequest
-	28, // 36: be.Backend.Redo:input_type -> be.RedoRequest
-	30, // 37: be.Backend.Harden:input_type -> be.HardenRequest
-	34, // 38: be.Backend.Scan:input_type -> be.ScanRequest
-	36, // 39: be.Backend.Digest:input_type -> be.DigestRequest
-	38, // 40: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	40, // 41: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	42, // 42: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	44, // 43: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	46, // 44: be.Backend.Get:input_type -> be.GetRequest
-	22, // 45: be.Backend.Query:input_type -> be.QueryRequest
-	48, // 46: be.Backend.Settle:input_type -> be.SettleRequest
+	17, // 30: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	19, // 31: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	22, // 32: be.Backend.Write:input_type -> be.WriteRequest
+	26, // 33: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	28, // 34: be.Backend.Publish:input_type -> be.PublishRequest
+	34, // 35: be.Backend.Abort:input_type -> be.AbortRequest
+	30, // 36: be.Backend.Redo:input_type -> be.RedoRequest
+	32, // 37: be.Backend.Harden:input_type -> be.HardenRequest
+	36, // 38: be.Backend.Scan:input_type -> be.ScanRequest
+	38, // 39: be.Backend.Digest:input_type -> be.DigestRequest
+	40, // 40: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	42, // 41: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	44, // 42: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	46, // 43: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	48, // 44: be.Backend.Get:input_type -> be.GetRequest
+	24, // 45: be.Backend.Query:input_type -> be.QueryRequest
+	50, // 46: be.Backend.Settle:input_type -> be.SettleRequest
 	6,  // 47: be.Backend.Config:input_type -> be.ConfigRequest
 	2,  // 48: be.Backend.Modify:input_type -> be.ModifyRequest
-	34, // 49: be.Backend.Fetch:input_type -> be.ScanRequest
-	51, // 50: be.Backend.Waits:input_type -> be.WaitsRequest
-	9,  // 51: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	16, // 52: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	18, // 53: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	21, // 54: be.Backend.Write:output_type -> be.WriteResponse
-	25, // 55: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	27, // 56: be.Backend.Publish:output_type -> be.PublishResponse
-	33, // 57: be.Backend.Abort:output_type -> be.AbortResponse
-	29, // 58: be.Backend.Redo:output_type -> be.RedoResponse
-	31, // 59: be.Backend.Harden:output_type -> be.HardenResponse
-	35, // 60: be.Backend.Scan:output_type -> be.ScanResponse
-	37, // 61: be.Backend.Digest:output_type -> be.DigestResponse
-	39, // 62: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	41, // 63: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	43, // 64: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	45, // 65: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	47, // 66: be.Backend.Get:output_type -> be.GetResponse
-	23, // 67: be.Backend.Query:output_type -> be.QueryResponse
-	49, // 68: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 69: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 70: be.Backend.Modify:output_type -> be.ModifyResponse
-	47, // 71: be.Backend.Fetch:output_type -> be.GetResponse
-	52, // 72: be.Backend.Waits:output_type -> be.WaitsResponse
-	51, // [51:73] is the sub-list for method output_type
-	29, // [29:51] is the sub-list for method input_type
+	36, // 49: be.Backend.Fetch:input_type -> be.ScanRequest
+	53, // 50: be.Backend.Waits:input_type -> be.WaitsRequest
+	14, // 51: be.Backend.OpenDisk:input_type -> be.OpenDiskRequest
+	9,  // 52: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	18, // 53: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	20, // 54: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	23, // 55: be.Backend.Write:output_type -> be.WriteResponse
+	27, // 56: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	29, // 57: be.Backend.Publish:output_type -> be.PublishResponse
+	35, // 58: be.Backend.Abort:output_type -> be.AbortResponse
+	31, // 59: be.Backend.Redo:output_type -> be.RedoResponse
+	33, // 60: be.Backend.Harden:output_type -> be.HardenResponse
+	37, // 61: be.Backend.Scan:output_type -> be.ScanResponse
+	39, // 62: be.Backend.Digest:output_type -> be.DigestResponse
+	41, // 63: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	43, // 64: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	45, // 65: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	47, // 66: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	49, // 67: be.Backend.Get:output_type -> be.GetResponse
+	25, // 68: be.Backend.Query:output_type -> be.QueryResponse
+	51, // 69: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 70: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 71: be.Backend.Modify:output_type -> be.ModifyResponse
+	49, // 72: be.Backend.Fetch:output_type -> be.GetResponse
+	54, // 73: be.Backend.Waits:output_type -> be.WaitsResponse
+	15, // 74: be.Backend.OpenDisk:output_type -> be.OpenDiskResponse
+	52, // [52:75] is the sub-list for method output_type
+	29, // [29:52] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
 	29, // [29:29] is the sub-list for extension extendee
 	0,  // [0:29] is the sub-list for field type_name
@@ -5279,7 +5403,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

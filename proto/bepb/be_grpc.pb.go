@@ -45,6 +45,7 @@ const (
 	Backend_Modify_FullMethodName         = "/be.Backend/Modify"
 	Backend_Fetch_FullMethodName          = "/be.Backend/Fetch"
 	Backend_Waits_FullMethodName          = "/be.Backend/Waits"
+	Backend_OpenDisk_FullMethodName       = "/be.Backend/OpenDisk"
 )
 
 // BackendClient is the client API for Backend service.
@@ -91,6 +92,8 @@ type BackendClient interface {
 	Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
 	Waits(ctx context.Context, in *WaitsRequest, opts ...grpc.CallOption) (*WaitsResponse, error)
+	// OpenDisk opens a disk that is not open, as this BE tries by itself; a path with nothing on it becomes a new disk.
+	OpenDisk(ctx context.Context, in *OpenDiskRequest, opts ...grpc.CallOption) (*OpenDiskResponse, error)
 }
 
 type backendClient struct {
@@ -357,6 +360,16 @@ func (c *backendClient) Waits(ctx context.Context, in *WaitsRequest, opts ...grp
 	return out, nil
 }
 
+func (c *backendClient) OpenDisk(ctx context.Context, in *OpenDiskRequest, opts ...grpc.CallOption) (*OpenDiskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenDiskResponse)
+	err := c.cc.Invoke(ctx, Backend_OpenDisk_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -401,6 +414,8 @@ type BackendServer interface {
 	Fetch(context.Context, *ScanRequest) (*GetResponse, error)
 	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
 	Waits(context.Context, *WaitsRequest) (*WaitsResponse, error)
+	// OpenDisk opens a disk that is not open, as this BE tries by itself; a path with nothing on it becomes a new disk.
+	OpenDisk(context.Context, *OpenDiskRequest) (*OpenDiskResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -476,6 +491,9 @@ func (UnimplementedBackendServer) Fetch(context.Context, *ScanRequest) (*GetResp
 }
 func (UnimplementedBackendServer) Waits(context.Context, *WaitsRequest) (*WaitsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Waits not implemented")
+}
+func (UnimplementedBackendServer) OpenDisk(context.Context, *OpenDiskRequest) (*OpenDiskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenDisk not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -866,6 +884,24 @@ func _Backend_Waits_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_OpenDisk_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenDiskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).OpenDisk(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_OpenDisk_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).OpenDisk(ctx, req.(*OpenDiskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -944,6 +980,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Waits",
 			Handler:    _Backend_Waits_Handler,
+		},
+		{
+			MethodName: "OpenDisk",
+			Handler:    _Backend_OpenDisk_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

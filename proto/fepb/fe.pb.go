@@ -301,6 +301,7 @@ type ReportRequest struct {
 	Full          bool       `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
 	DiskIds       []uint64   `protobuf:"varint,5,rep,packed,name=disk_ids,json=diskIds,proto3" json:"disk_ids,omitempty"`
 	Replicas      []*Replica `protobuf:"bytes,6,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Partial       bool       `protobuf:"varint,7,opt,name=partial,proto3" json:"partial,omitempty"` // there are disks that are not open
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +376,13 @@ func (x *ReportRequest) GetReplicas() []*Replica {
 		return x.Replicas
 	}
 	return nil
+}
+
+func (x *ReportRequest) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 type ReportResponse struct {
@@ -2424,14 +2432,15 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\apending\x18\r \x01(\rR\apending\x12%\n" +
 	"\x0edigest_version\x18\x15 \x01(\x04R\rdigestVersion\x12\x16\n" +
 	"\x06digest\x18\x16 \x01(\x04R\x06digest\x12#\n" +
-	"\rdigest_schema\x18\x17 \x01(\rR\fdigestSchema\"\xbc\x01\n" +
+	"\rdigest_schema\x18\x17 \x01(\rR\fdigestSchema\"\xd6\x01\n" +
 	"\rReportRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\"\n" +
 	"\rstart_time_ms\x18\x03 \x01(\x03R\vstartTimeMs\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x12\x19\n" +
 	"\bdisk_ids\x18\x05 \x03(\x04R\adiskIds\x12'\n" +
-	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\"\xac\x02\n" +
+	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\x12\x18\n" +
+	"\apartial\x18\a \x01(\bR\apartial\"\xac\x02\n" +
 	"\x0eReportResponse\x12-\n" +
 	"\x05drops\x18\x01 \x03(\v2\x17.fe.ReportResponse.DropR\x05drops\x12\x14\n" +
 	"\x05again\x18\x02 \x01(\bR\x05again\x121\n" +

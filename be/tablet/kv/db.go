@@ -53,6 +53,7 @@ type DB struct {
 	closing atomic.Bool
 	unable  chan error // of capacity 1: why Badger, being closed, could not write a table
 
+	users     *users
 	quiet     *quietLog
 	threshold int64 // values of so many bytes go to a segment, or to the value log
 
@@ -62,7 +63,7 @@ type DB struct {
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
-	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{}), unable: make(chan error, 1)}
+	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{}), users: newUsers(), unable: make(chan error, 1)}
 	err := db.examine(dir)
 	if err == nil && opt.Segments && !opt.ReadOnly {
 		err = suspectOldLogs(dir)
@@ -228,7 +229,7 @@ func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 	return badger.OpenManaged(opt)
 }
 
-// Close writes what is queued, ends the committer and closes Badger.
+// Close writes what is queued, ends the committer, waits for readers and closes Badger. Who comes later hears ErrClosed.
 func (db *DB) Close() error {
 	if !db.reqs.close() {
 		return nil
@@ -242,6 +243,7 @@ func (db *DB) Close() error {
 	db.collecting.Lock() // a collector hears that the committer has ended, and ends
 	defer db.collecting.Unlock()
 	db.closing.Store(true)
+	db.users.end()
 	err := db.closeBadger()
 	if db.values != nil {
 		err = errors.Join(err, db.values.close(failed || err != nil))
@@ -331,6 +333,10 @@ func (db *DB) viewOnce(key []byte, whole bool, at *Place, fn func(val []byte) er
 
 // item calls fn with what Badger has of a key.
 func (db *DB) item(key []byte, fn func(*guard, *badger.Item) error) (err error) {
+	if !db.users.enter() {
+		return ErrClosed
+	}
+	defer db.users.leave()
 	g := guard{}
 	defer g.end(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -406,6 +412,10 @@ func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err erro
 	if db.behind != nil && !db.behind.settle() {
 		return fmt.Errorf("scan: %w: %w", ErrReadOnly, db.Err())
 	}
+	if !db.users.enter() {
+		return ErrClosed
+	}
+	defer db.users.leave()
 	g := guard{}
 	defer g.end(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -427,8 +437,13 @@ func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err erro
 // Verify reads every table of the LSM tree and checks its checksums, which View and Scan do not: a flipped bit there shows
 // as absence or as another value, which the caller's own checksums and manifests find only where something was looked for.
 func (db *DB) Verify() (err error) {
+	if !db.users.enter() {
+		return ErrClosed
+	}
+	defer db.users.leave()
 	g := guard{}
 	defer g.end(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	if err := db.bdb.VerifyChecksum(); err != nil {
 		return fmt.Errorf("tables: %w: %w", ErrDamaged, err)
 	}

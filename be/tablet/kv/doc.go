@@ -33,7 +33,7 @@
 // with 0xff are the package's own: callers have none, and see none.
 //
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
-// read-only for good: what is on disk is no longer known, and only a restart finds out.
+// read-only for good: what is on disk is no longer known, and only who opens it anew finds out. An instance may be closed under its readers.
 package kv
 
 import (

@@ -34,6 +34,9 @@ func (db *DB) openValues(dir string) error {
 	if err != nil {
 		return err
 	}
+	for _, err := range log.Unreadable() {
+		db.logf(LevelError, "%v: what is in it is damaged", err)
+	}
 	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), pointed: make(map[uint64]struct{})}
 	db.values.old.disk.Store(oldLogBytes(dir))
 	lost, live := 0, int64(0)
@@ -96,6 +99,10 @@ func (db *DB) viewPointer(key []byte, p segment.Pointer, whole bool, fn func(val
 	if db.values == nil {
 		return fmt.Errorf("value in segment %d: %w", p.Segment, ErrDamaged)
 	}
+	if !db.users.enter() {
+		return ErrClosed
+	}
+	defer db.users.leave()
 	err := db.values.log.View(key, p, func(val []byte) error {
 		if whole {
 			segment.WillNeed(val)

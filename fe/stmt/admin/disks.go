@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/sql/syntax"
 )
 
@@ -98,6 +101,52 @@ func alterDisks(ctx context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, e
 	return stmt.Result{Affected: uint64(len(disks))}, stmt.Act(ctx, e, kind, target, cmd)
 }
 
+var _ = stmt.Register(stmt.Statement{
+	Name:   "alter_system_open_disk",
+	Syntax: "ALTER SYSTEM OPEN DISK <paths:strings> ON BACKEND {<host:hostport>|<text:string>}",
+	Doc: "Has a BE open disks that are OFFLINE now, with the replicas on them, and those anew that have failed and take writes again. It tries by itself, " +
+		"with pauses that grow from a second to two minutes, but does not make a new disk of a path that has lost its disk or is empty: this statement does. " +
+		"SHOW BACKENDS says what is wrong with a disk.",
+	Do: openDisks,
+	Examples: []string{
+		`ALTER SYSTEM OPEN DISK "/data1" ON BACKEND "10.0.0.1:9060"`,
+		`ALTER SYSTEM OPEN DISK "/data1", "/data2" ON BACKEND "10.0.0.1:9060"`,
+	},
+})
+
+// openTimeout bounds how long a statement waits for a disk that reads much before it is open; the BE goes on.
+const openTimeout = 5 * time.Minute
+
+func openDisks(ctx context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, error) {
+	be, err := backendAt(e, a)
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	if e.Backend == nil || !e.Alive(be.ID) {
+		return stmt.Result{}, stmt.Refusal("Backend %s does not answer", stmt.HostList([]*catalog.BE{be}))
+	}
+	client, err := e.Backend(be.ID)
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	var opened, tablets uint64
+	for _, path := range a.Names("paths") {
+		resp, err := client.OpenDisk(ctx, &bepb.OpenDiskRequest{Path: path})
+		if err != nil {
+			return stmt.Result{}, stmt.Refusal("Disk: %s cannot be opened: %s", path, beclient.Reason(err))
+		}
+		if resp.Opened {
+			opened, tablets = opened+1, tablets+resp.Tablets
+		}
+	}
+	if opened == 0 {
+		return stmt.Nothing("the disks are open already"), nil
+	}
+	return stmt.Result{Affected: opened, Info: fmt.Sprintf("Opened with %d replicas", tablets)}, nil
+}
+
 // backendAt finds the BE that a statement names by host and port, quoted or bare.
 func backendAt(e *stmt.Env, a syntax.Args) (*catalog.BE, error) {
 	hp := syntax.HostPort{}
@@ -125,7 +174,7 @@ func disksAt(e *stmt.Env, be *catalog.BE, paths []string) ([]cluster.Disk, error
 			return nil, stmt.Refusal("Disk: %s does not exist", path)
 		}
 		if known[at].ID == 0 {
-			return nil, stmt.Refusal("Disk: %s has never been opened: %s", path, known[at].Error)
+			return nil, stmt.Refusal("Disk: %s has never been opened: %s. ALTER SYSTEM OPEN DISK tries it again", path, known[at].Error)
 		}
 		if !slices.ContainsFunc(out, func(d cluster.Disk) bool { return d.ID == known[at].ID }) {
 			out = append(out, known[at])

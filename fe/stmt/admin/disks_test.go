@@ -65,3 +65,17 @@ func TestDiskTroublesAreTold(t *testing.T) {
 		t.Errorf("ErrMsg of the BE: %q, want %q", got, want)
 	}
 }
+
+// TestOpenDiskIsRefused: where no BE can be asked. What a BE answers is in tests/e2e (TestDiskComesBack).
+func TestOpenDiskIsRefused(t *testing.T) {
+	w := twoDisks(t, 3)
+	w.BEs[10002].Alive = false
+	for sql, want := range map[string]string{
+		`ALTER SYSTEM OPEN DISK "/disk3" ON BACKEND "10.0.1.9:9050"`: "Backend does not exist[10.0.1.9:9050]",
+		`ALTER SYSTEM OPEN DISK "/disk3" ON BACKEND 10.0.1.1:9050`:   "does not answer",
+	} {
+		if _, err := stmttest.Run(w.Env(), stmttest.Parser(t), sql); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}

@@ -69,6 +69,24 @@ func openFile(id uint32, path string) (*file, error) {
 	return f, nil
 }
 
+// noFile stands for a segment that cannot be opened: what points to it finds no record there.
+func noFile(id uint32, path string) *file {
+	f := &file{id: id, path: path}
+	f.refs.Store(1)
+	f.sealed.Store(true)
+	return f
+}
+
+// oneFile reports whether an error says that a file is damaged, or is none, as against what the process, or the whole disk, lacks.
+func oneFile(err error) bool {
+	for _, damaged := range []error{unix.EIO, unix.EUCLEAN, unix.EBADMSG, unix.ENODEV, unix.ENXIO} {
+		if errors.Is(err, damaged) {
+			return true
+		}
+	}
+	return false
+}
+
 // value returns the value of a pointer, which is that of key; it is not verified.
 func (f *file) value(key []byte, p Pointer) ([]byte, error) {
 	end := min(f.end.Load(), int64(len(f.data)))

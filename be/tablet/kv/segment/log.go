@@ -32,9 +32,15 @@ type Log struct {
 	mu    sync.RWMutex
 	files map[uint32]*file
 	last  uint32 // highest number there ever was
+
+	unreadable []error // why segments could not be opened
 }
 
-// Open maps the segments of a directory, which belongs to this process alone. It reads nothing of them.
+// Unreadable says of which segments nothing can be read, as Open has found.
+func (l *Log) Unreadable() []error { return l.unreadable }
+
+// Open maps the segments of a directory, which belongs to this process alone. It reads nothing of them. One that the disk cannot give is as one whose
+// records are all damaged.
 func Open(dir string, opt Options) (*Log, error) {
 	if opt.Bytes == 0 {
 		opt.Bytes = DefaultBytes
@@ -49,6 +55,10 @@ func Open(dir string, opt Options) (*Log, error) {
 	}
 	for id, path := range paths {
 		f, err := openFile(id, path)
+		if oneFile(err) {
+			l.unreadable = append(l.unreadable, fmt.Errorf("segment %s cannot be opened: %w", path, err))
+			f, err = noFile(id, path), nil
+		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open segment: %w", err), l.Close())
 		}

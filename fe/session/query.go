@@ -123,6 +123,7 @@ func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, ex
 		if s.tx == nil || !errors.As(err, &lost) || !r.again(ctx, s.sh.Txns, err) {
 			return nil, nil, err
 		}
+		s.tx.Lost()
 	}
 }
 

@@ -330,6 +330,11 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 	for k := range writes {
 		writes[k].Lasting = i.lasting
 	}
+	if op == types.OpPut && i.replacesSeen() {
+		if err := asOf(i.cat, writes); err != nil {
+			return nil, err
+		}
+	}
 	for _, u := range i.keys {
 		more, err := u.write(u.entries(rows, nil), op)
 		if err != nil {
@@ -342,6 +347,10 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 	}
 	return i.refs.refer(writes, rows, nil)
 }
+
+// replacesSeen reports whether a REPLACE puts its rows in the place of those of a state: the one that its query has read, or that its transaction is
+// bound to. Who has changed them since must not be passed over.
+func (i *inserter) replacesSeen() bool { return i.plan.Source != nil || i.s.inTx && !i.s.movesOn() }
 
 // keepForeign finds out which foreign keys the statement has to keep.
 func (i *inserter) keepForeign() (err error) {

@@ -38,7 +38,7 @@ func name(table string, key int) string { return fmt.Sprintf("%s %d", table, key
 // append puts a value behind a list, or tries: the operation is noted before its answer, which may be lost.
 func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	key, value := a.key(), a.fresh()
-	switch a.IntN(5) {
+	switch a.IntN(8) {
 	case 0:
 		return false, a.counted(ctx, "whole", key, value, "INSERT INTO whole VALUES (?, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))", key, value+",")
 	case 1:
@@ -48,12 +48,51 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	case 3:
 		where := []string{"k = ?", "k + 0 = ?"}[a.IntN(2)] // by its key, by a scan
 		return a.update(ctx, "named", key, value, "UPDATE named SET v = CONCAT(v, ?), n = n + 1, place = k * 10000 + n WHERE "+where, value+",", key)
+	case 4, 5:
+		return false, a.many(ctx, value)
+	case 6:
+		return a.replace(ctx, key, value)
 	default:
 		const query = "INSERT INTO parts SELECT ?, COALESCE(MAX(pos), 0) + 1, ? FROM parts WHERE k = ?"
 		a.appended("parts", key, value, query)
 		result, err := a.exec(ctx, query, key, value, key)
 		return true, a.affects(result, err, 1)
 	}
+}
+
+// many appends to several lists in one statement.
+func (a *attempt) many(ctx context.Context, value string) error {
+	keys := a.some()
+	rows, query := make([]string, len(keys)), "INSERT INTO whole VALUES %s ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))"
+	table := []string{"whole", "named"}[a.IntN(2)]
+	if table == "named" {
+		query = "INSERT INTO named (k, v, n, place) VALUES %s ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v)), n = n + 1, place = k * 10000 + n"
+	}
+	for i, key := range keys {
+		one := fmt.Sprint(value, "-", i)
+		a.appended(table, key, one, query)
+		if rows[i] = fmt.Sprintf("(%d, '%s,')", key, one); table == "named" {
+			rows[i] = fmt.Sprintf("(%d, '%s,', 1, %d)", key, one, key*10000+1)
+		}
+	}
+	_, err := a.exec(ctx, fmt.Sprintf(query, strings.Join(rows, ", ")))
+	return err
+}
+
+// replace puts another row in the place of a list, if there is one.
+func (a *attempt) replace(ctx context.Context, key int, value string) (reads bool, err error) {
+	const query = "REPLACE INTO whole SELECT k, CONCAT(v, ?) FROM whole WHERE k = ?"
+	a.appended("whole", key, value, query)
+	result, err := a.exec(ctx, query, value+",", key)
+	if err != nil {
+		return true, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		a.txn.Ops = a.txn.Ops[:len(a.txn.Ops)-1]
+		a.saw("whole", key, nil, query)
+		return true, err
+	}
+	return true, a.affects(result, nil, 2)
 }
 
 // counted is an INSERT … ON DUPLICATE KEY UPDATE of one row: 1 is a new list, 2 one that there was.
@@ -291,10 +330,35 @@ func (a *attempt) readThenWrite(ctx context.Context) error {
 	}
 	text := strings.Join(append(slices.Clip(list), value, ""), ",")
 	_, err := a.within(ctx, func(ctx context.Context) (bool, error) {
+		if a.IntN(4) == 0 {
+			return false, a.anew(ctx, table, key, value, text, len(list)+1)
+		}
+		if table == "whole" && a.IntN(3) == 0 {
+			const query = "REPLACE INTO whole VALUES (?, ?)"
+			a.appended(table, key, value, query)
+			result, err := a.exec(ctx, query, key, text)
+			return false, a.affects(result, err, 2)
+		}
 		if table == "whole" {
 			return a.update(ctx, table, key, value, "UPDATE whole SET v = ? WHERE k = ?", text, key)
 		}
 		return a.update(ctx, table, key, value, "UPDATE named SET v = ?, n = ?, place = ? WHERE k = ?", text, len(list)+1, key*10000+len(list)+1, key)
 	})
 	return err
+}
+
+// anew deletes a list and inserts it with one value more.
+func (a *attempt) anew(ctx context.Context, table string, key int, value, text string, n int) error {
+	query := "DELETE FROM " + table + " WHERE k = ?"
+	a.appended(table, key, value, query)
+	result, err := a.exec(ctx, query, key)
+	if err := a.affects(result, err, 1); err != nil {
+		return err
+	}
+	if table == "whole" {
+		result, err = a.exec(ctx, "INSERT INTO whole VALUES (?, ?)", key, text)
+	} else {
+		result, err = a.exec(ctx, "INSERT INTO named (k, v, n, place) VALUES (?, ?, ?, ?)", key, text, n, key*10000+n)
+	}
+	return a.affects(result, err, 1)
 }

@@ -3,12 +3,16 @@ package frontends
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"stele/tests/cluster"
 	"stele/tests/histories"
@@ -63,6 +67,7 @@ type trouble struct {
 	c        *cluster.Cluster
 	db       *sql.DB
 	backends []string
+	altered  int
 }
 
 func newTrouble(t *testing.T, c *cluster.Cluster, db *sql.DB) *trouble {
@@ -83,6 +88,7 @@ func (m *trouble) make() {
 		func() { m.hang(m.backend()) },
 		func() { m.hang(m.leader()) },
 		m.balance,
+		m.alter,
 		func() { m.kill(m.backend()) },
 	}
 	for _, fault := range faults {
@@ -120,4 +126,25 @@ func (m *trouble) balance() {
 		_, err := m.db.ExecContext(m.t.Context(), "BALANCE VGROUP LEADER")
 		return err == nil, ""
 	})
+}
+
+// alterations change the tables under the clients, and change them back.
+var alterations = []string{
+	"ALTER TABLE whole ADD COLUMN more INT NOT NULL DEFAULT 5", "ALTER TABLE named ADD KEY by_n (n)", "ALTER TABLE parts ADD UNIQUE KEY by_value (v)",
+	"ALTER TABLE whole MODIFY k BIGINT", "ALTER TABLE whole DROP COLUMN more", "ALTER TABLE named DROP KEY by_n", "ALTER TABLE parts DROP KEY by_value",
+	"ALTER TABLE named ADD COLUMN twice BIGINT AS (n * 2) STORED", "ALTER TABLE whole MODIFY k INT", "ALTER TABLE named DROP COLUMN twice",
+}
+
+// alter changes three tables. One that could not be changed is as it was: who gives up is tried again.
+func (m *trouble) alter() {
+	for range 3 {
+		change := alterations[m.altered%len(alterations)]
+		m.altered++
+		m.c.Wait(m.t, change, 2*time.Minute, func() (bool, string) {
+			_, err := m.db.ExecContext(m.t.Context(), change)
+			var known *mysql.MySQLError
+			done := errors.As(err, &known) && (known.Number == 1060 || known.Number == 1061 || known.Number == 1091) // by a try whose answer was lost
+			return err == nil || done, fmt.Sprint(err)
+		})
+	}
 }

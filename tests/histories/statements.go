@@ -40,7 +40,7 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	key, value := a.key(), a.fresh()
 	switch a.IntN(8) {
 	case 0:
-		return false, a.counted(ctx, "whole", key, value, "INSERT INTO whole VALUES (?, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))", key, value+",")
+		return false, a.counted(ctx, "whole", key, value, "INSERT INTO whole (k, v) VALUES (?, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))", key, value+",")
 	case 1:
 		return false, a.counted(ctx, "named", key, value, "INSERT INTO named (k, v, n, place) VALUES (?, ?, 1, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v)), n = n + 1, place = k * 10000 + n", key, value+",", key*10000+1)
 	case 2:
@@ -53,7 +53,7 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	case 6:
 		return a.replace(ctx, key, value)
 	default:
-		const query = "INSERT INTO parts SELECT ?, COALESCE(MAX(pos), 0) + 1, ? FROM parts WHERE k = ?"
+		const query = "INSERT INTO parts (k, pos, v) SELECT ?, COALESCE(MAX(pos), 0) + 1, ? FROM parts WHERE k = ?"
 		a.appended("parts", key, value, query)
 		result, err := a.exec(ctx, query, key, value, key)
 		return true, a.affects(result, err, 1)
@@ -63,7 +63,7 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 // many appends to several lists in one statement.
 func (a *attempt) many(ctx context.Context, value string) error {
 	keys := a.some()
-	rows, query := make([]string, len(keys)), "INSERT INTO whole VALUES %s ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))"
+	rows, query := make([]string, len(keys)), "INSERT INTO whole (k, v) VALUES %s ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))"
 	table := []string{"whole", "named"}[a.IntN(2)]
 	if table == "named" {
 		query = "INSERT INTO named (k, v, n, place) VALUES %s ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v)), n = n + 1, place = k * 10000 + n"
@@ -81,7 +81,7 @@ func (a *attempt) many(ctx context.Context, value string) error {
 
 // replace puts another row in the place of a list, if there is one.
 func (a *attempt) replace(ctx context.Context, key int, value string) (reads bool, err error) {
-	const query = "REPLACE INTO whole SELECT k, CONCAT(v, ?) FROM whole WHERE k = ?"
+	const query = "REPLACE INTO whole (k, v) SELECT k, CONCAT(v, ?) FROM whole WHERE k = ?"
 	a.appended("whole", key, value, query)
 	result, err := a.exec(ctx, query, value+",", key)
 	if err != nil {
@@ -334,7 +334,7 @@ func (a *attempt) readThenWrite(ctx context.Context) error {
 			return false, a.anew(ctx, table, key, value, text, len(list)+1)
 		}
 		if table == "whole" && a.IntN(3) == 0 {
-			const query = "REPLACE INTO whole VALUES (?, ?)"
+			const query = "REPLACE INTO whole (k, v) VALUES (?, ?)"
 			a.appended(table, key, value, query)
 			result, err := a.exec(ctx, query, key, text)
 			return false, a.affects(result, err, 2)
@@ -356,7 +356,7 @@ func (a *attempt) anew(ctx context.Context, table string, key int, value, text s
 		return err
 	}
 	if table == "whole" {
-		result, err = a.exec(ctx, "INSERT INTO whole VALUES (?, ?)", key, text)
+		result, err = a.exec(ctx, "INSERT INTO whole (k, v) VALUES (?, ?)", key, text)
 	} else {
 		result, err = a.exec(ctx, "INSERT INTO named (k, v, n, place) VALUES (?, ?, ?, ?)", key, text, n, key*10000+n)
 	}

@@ -84,26 +84,23 @@ func mayInsert(sql string) bool {
 
 // insert runs INSERT and REPLACE.
 func (s *Session) insert(ctx context.Context, n *parse.InsertStmt, params []plan.Param, out *output) error {
-	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
-		pctx := s.planContext(cat, now, params)
-		p, err := plan.Insert(pctx, n)
-		return p, pctx, err
-	})
-}
-
-// planned plans an INSERT against a snapshot. The context comes with a plan that has more to work out than its rows.
-type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error)
-
-// insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
-func (s *Session) insertWith(ctx context.Context, out *output, plan planned) error {
-	ins, err := s.insertAs(ctx, s.write, plan)
+	ins, err := s.insertAs(ctx, func(ctx context.Context, try attempt) error { return s.write(ctx, s.lockedSource(n, params, try)) },
+		func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+			pctx := s.planContext(cat, now, params)
+			p, err := plan.Insert(pctx, n)
+			return p, pctx, err
+		})
 	if err != nil {
 		return err
 	}
 	return out.done(ins.result())
 }
 
-// insertAs is insertWith without the answer; write is how the statement gets its transaction.
+// planned plans an INSERT against a snapshot. The context comes with a plan that has more to work out than its rows.
+type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error)
+
+// insertAs plans against each try's snapshot, so that a retry sees a new schema and new tablets; write is how the statement gets its
+// transaction.
 func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
 	n := &insertion{s: s, plan: plan}
 	try := n.try

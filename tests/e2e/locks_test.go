@@ -129,6 +129,25 @@ func TestLockedRowsAreThoseSeen(t *testing.T) {
 	}
 }
 
+// TestLockedSource: INSERT … SELECT … FOR UPDATE and FOR SHARE hold the rows that they read, which may be those that they write.
+func TestLockedSource(t *testing.T) {
+	w := isolate(t, "lockedsource")
+	w.do(w.a, "CREATE TABLE u (id INT PRIMARY KEY, v INT UNIQUE)")
+	for _, insert := range []string{"INSERT INTO u SELECT id, v FROM t WHERE id = 1 FOR UPDATE", "REPLACE INTO u SELECT id, v FROM t WHERE id < 2 FOR SHARE",
+		"INSERT INTO u SELECT id, 5 FROM t WHERE id = 1 FOR UPDATE ON DUPLICATE KEY UPDATE v = 7"} {
+		w.do(w.a, "BEGIN", insert)
+		w.fails(w.b, 3572, "SELECT v FROM t WHERE id = 1 FOR UPDATE NOWAIT")
+		w.do(w.b, "SELECT v FROM t WHERE id = 2 FOR UPDATE NOWAIT")
+		w.do(w.a, "ROLLBACK")
+		w.do(w.b, "SELECT v FROM t WHERE id = 1 FOR UPDATE NOWAIT")
+	}
+	w.do(w.a, "REPLACE INTO t SELECT id, v + 3 FROM t WHERE id < 4 FOR UPDATE", "INSERT INTO t SELECT id + 100, v FROM t WHERE id < 4 FOR UPDATE",
+		"INSERT INTO t SELECT id, 1 FROM t WHERE id < 2 FOR SHARE ON DUPLICATE KEY UPDATE t.v = t.v + 10")
+	for id, v := range map[int]int{0: 13, 1: 13, 3: 3, 4: 0, 103: 3} {
+		w.sees(w.b, id, v)
+	}
+}
+
 // TestDeadlocksOverBackends: transactions whose rows lie on several BEs, of which each sees one half of a circle, and that wait for one another:
 // one of them hears 1213, the others go on.
 func TestDeadlocksOverBackends(t *testing.T) {

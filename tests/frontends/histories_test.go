@@ -95,6 +95,7 @@ func (m *trouble) make() {
 		fault()
 		cluster.Sleep(m.t.Context(), 500*time.Millisecond)
 	}
+	faults = append(faults, m.killAll)
 	for end := time.Now().Add(*historyTime); time.Now().Before(end); {
 		faults[m.IntN(len(faults))]()
 		cluster.Sleep(m.t.Context(), time.Duration(m.IntN(1500))*time.Millisecond)
@@ -111,6 +112,18 @@ func (m *trouble) kill(node string) {
 	cluster.Sleep(m.t.Context(), time.Duration(m.IntN(2))*time.Second)
 	must(m.t, m.c.Kill(node))
 	must(m.t, m.c.StartNode(node))
+}
+
+// killAll ends all processes at once and starts them again.
+func (m *trouble) killAll() {
+	for _, node := range m.c.Nodes() {
+		must(m.t, m.c.Crash(node))
+	}
+	for _, node := range m.c.Nodes() {
+		must(m.t, m.c.Kill(node))
+	}
+	must(m.t, m.c.Spawn(m.c.Nodes()...))
+	m.leader()
 }
 
 // hang stops a process for longer than the others wait for it.

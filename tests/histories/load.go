@@ -189,8 +189,7 @@ func (a *attempt) several(ctx context.Context) error {
 	if _, err := a.conn.ExecContext(ctx, "SET TRANSACTION ISOLATION LEVEL "+a.txn.Level); err != nil {
 		return err
 	}
-	begin := []string{"BEGIN", "START TRANSACTION"}[a.IntN(2)]
-	if _, err := a.conn.ExecContext(ctx, begin); err != nil {
+	if err := a.begin(ctx); err != nil {
 		return err
 	}
 	for range 1 + a.IntN(5) {
@@ -214,10 +213,25 @@ func (a *attempt) several(ctx context.Context) error {
 	return err
 }
 
+// begin begins a transaction, in some cases with the state that it reads.
+func (a *attempt) begin(ctx context.Context) error {
+	asked := a.now()
+	begin := []string{"BEGIN", "START TRANSACTION", "SET autocommit = 0", "START TRANSACTION WITH CONSISTENT SNAPSHOT"}[a.IntN(4)]
+	_, err := a.conn.ExecContext(ctx, begin)
+	if a.txn.Level == "REPEATABLE READ" && strings.HasSuffix(begin, "SNAPSHOT") {
+		a.txn.States, a.bound = []Span{{asked, a.now()}}, true
+	}
+	return err
+}
+
 // end ends the transaction of the connection, or the connection.
 func (a *attempt) end(ctx context.Context, how string) error {
 	_, err := a.conn.ExecContext(ctx, how)
-	if err != nil {
+	over := err
+	if over == nil {
+		_, over = a.conn.ExecContext(ctx, "SET autocommit = 1")
+	}
+	if over != nil {
 		_ = a.conn.Raw(func(any) error { return errBadSession })
 	}
 	return err

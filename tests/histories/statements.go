@@ -38,7 +38,7 @@ func name(table string, key int) string { return fmt.Sprintf("%s %d", table, key
 // append puts a value behind a list, or tries: the operation is noted before its answer, which may be lost.
 func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	key, value := a.key(), a.fresh()
-	switch a.IntN(8) {
+	switch a.IntN(9) {
 	case 0:
 		return false, a.counted(ctx, "whole", key, value, "INSERT INTO whole (k, v) VALUES (?, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v))", key, value+",")
 	case 1:
@@ -52,6 +52,8 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 		return false, a.many(ctx, value)
 	case 6:
 		return a.replace(ctx, key, value)
+	case 7:
+		return true, a.both(ctx, key, value)
 	default:
 		const query = "INSERT INTO parts (k, pos, v) SELECT ?, COALESCE(MAX(pos), 0) + 1, ? FROM parts WHERE k = ?"
 		a.appended("parts", key, value, query)
@@ -77,6 +79,24 @@ func (a *attempt) many(ctx context.Context, value string) error {
 	}
 	_, err := a.exec(ctx, fmt.Sprintf(query, strings.Join(rows, ", ")))
 	return err
+}
+
+// both appends to a list of each of two tables in one statement, if there are both.
+func (a *attempt) both(ctx context.Context, key int, value string) error {
+	const query = "UPDATE whole w JOIN named n ON n.k = w.k SET w.v = CONCAT(w.v, ?), n.v = CONCAT(n.v, ?), n.n = n.n + 1, n.place = n.place + 1 WHERE w.k = ?"
+	before := len(a.txn.Ops)
+	a.appended("whole", key, value+"-0", query)
+	a.appended("named", key, value+"-1", query)
+	result, err := a.exec(ctx, query, value+"-0,", value+"-1,", key)
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if n == 0 {
+		a.txn.Ops = a.txn.Ops[:before]
+		return err
+	}
+	return a.affects(result, err, 2)
 }
 
 // replace puts another row in the place of a list, if there is one.

@@ -98,7 +98,7 @@ type env struct {
 	noAgg    bool           // aggregates cannot stand here (1111)
 	oldToNew func(name string) (*expr.Node, bool)
 	earlier  func(name *ast.ColumnName) (*expr.Node, error) // of a row of VALUES: what a name means there
-	vars     map[string]int // user variables that are columns: of LOAD DATA
+	vars     map[string]int                                 // user variables that are columns: of LOAD DATA
 }
 
 // cteScope is a list of common table expressions, innermost first.

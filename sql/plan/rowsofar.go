@@ -60,4 +60,3 @@ func (p *InsertPlan) valueSoFar(pos int, earlier []*expr.Node, row int) (expr.Va
 	}
 	return d.Value, nil
 }
-

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -142,4 +143,20 @@ func rowsOf(t *testing.T, batches [][]byte) (rows []string) {
 	}
 	slices.Sort(rows)
 	return rows
+}
+
+// TestOwnRowsAreThereOrRefused: who asks for rows of a transaction that this process does not have, as it led the tablet before it was started anew,
+// hears so. To leave them out would be a wrong answer.
+func TestOwnRowsAreThereOrRefused(t *testing.T) {
+	s, _, req := newScanner(t)
+	f, err := physical.EncodeFragment(&physical.Fragment{Schema: fetchSchema(), Columns: []types.ColumnID{1}, Filter: between(4, 10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Fragment, req.Tablets, req.TxnId = f, req.Tablets[:1], 77
+	_, err = s.Fetch(t.Context(), req)
+	var lost *scan.LostTxnError
+	if !errors.As(err, &lost) || lost.Txn != 77 || lost.Tablet != 1 {
+		t.Errorf("rows of a transaction that nobody knows: %v", err)
+	}
 }

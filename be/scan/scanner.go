@@ -12,7 +12,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -127,7 +126,7 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 				snap.Release()
 				return out, &ChangedError{fmt.Errorf("rows of schema version %d for a query by %d", src.overlay.Schema, f.Schema.Version)}
 			}
-			if src.overlay == nil && slices.Contains(t.Pending(), txn) {
+			if src.overlay == nil {
 				snap.Release()
 				return out, &LostTxnError{Txn: txn, Tablet: t.ID()}
 			}
@@ -137,15 +136,15 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 	return out, nil
 }
 
-// LostTxnError says that a transaction asks for rows of its own of which this BE holds only the durable part: it led
-// the tablet before a restart, or another BE did. Leaving them out would be a wrong answer.
+// LostTxnError says that a transaction asks for rows of its own which this BE does not have, or only their durable part: it led
+// the tablet before a restart, another BE did, or the transaction was aborted behind the back of its FE. Leaving them out would be a wrong answer.
 type LostTxnError struct {
 	Txn    types.TxnID
 	Tablet types.TabletID
 }
 
 func (e *LostTxnError) Error() string {
-	return fmt.Sprintf("the leader of tablet %d was restarted or replaced during transaction %d; try restarting the transaction", e.Tablet, e.Txn)
+	return fmt.Sprintf("the leader of tablet %d does not have the rows of transaction %d any more; try restarting the transaction", e.Tablet, e.Txn)
 }
 
 // MySQL returns the error as a client sees it.

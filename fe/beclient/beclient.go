@@ -23,6 +23,7 @@ import (
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
+	"stele/sql/errno"
 )
 
 // Address joins a host and a port.
@@ -210,6 +211,12 @@ func Gone(err error) bool { return status.Code(err) == codes.OutOfRange }
 
 // Corrupt reports whether a BE said that its replica is damaged.
 func Corrupt(err error) bool { return status.Code(err) == codes.DataLoss }
+
+// LostRows reports whether a BE said that it does not have the rows that the asking transaction wrote to it.
+func LostRows(err error) bool {
+	var e *rpc.Error
+	return errors.As(err, &e) && e.Code == errno.Deadlock
+}
 
 // Scan runs a fragment on a BE and hands every encoded batch to each.
 func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {

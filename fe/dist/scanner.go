@@ -75,7 +75,7 @@ type Query struct {
 type LostRowsError struct{ Tablet types.TabletID }
 
 func (e *LostRowsError) Error() string {
-	return fmt.Sprintf("tablet %d changed its leader or members, the rows that the transaction wrote to it are gone", e.Tablet)
+	return fmt.Sprintf("the leader of tablet %d was replaced or restarted, the rows that the transaction wrote to it are gone", e.Tablet)
 }
 
 // ChangedError says that a tablet of the query's snapshot was dropped or truncated, or that nobody keeps its version
@@ -319,6 +319,8 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 	}
 	r.few.Store(false) // what does not go at once is given the time that it takes
 	switch {
+	case beclient.LostRows(err):
+		return nil, errors.Join(&LostRowsError{Tablet: c.tablets[0].id}, err)
 	case errors.Is(err, errMany):
 		return c.tablets, nil
 	case beclient.Unreachable(err):

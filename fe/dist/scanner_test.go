@@ -12,8 +12,10 @@ import (
 	"stele/fe/fakecluster"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/errno"
 	"stele/sql/exec"
 	"stele/sql/physical"
 	"stele/sql/spool"
@@ -305,6 +307,21 @@ func TestOwnRowsAreReadAtTheirLeader(t *testing.T) {
 	var lost *dist.LostRowsError
 	if !errors.As(err, &lost) || lost.Tablet != own {
 		t.Errorf("after a change of leader: %v, want the loss of the own rows", err)
+	}
+}
+
+// TestLeaderLacksOwnRows: a leader that was started anew, of which the catalog has not heard, does not have the rows of the transaction.
+func TestLeaderLacksOwnRows(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.BEs[0].Set(func(b *fakecluster.BE) {
+		b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error {
+			return &rpc.Error{Code: errno.Deadlock, State: errno.State(errno.Deadlock), Msg: "no such rows"}
+		}
+	})
+	q := &dist.Query{Snapshot: w.Log.Current(), Txn: 7, Leads: func(types.TabletID) (types.BEID, types.Epoch, bool) { return w.BEs[0].ID, 1, true }}
+	var lost *dist.LostRowsError
+	if _, err := read(w.scan(q, true)); !errors.As(err, &lost) || lost.Tablet != w.Tablets[0] {
+		t.Errorf("%v, want the loss of the own rows", err)
 	}
 }
 

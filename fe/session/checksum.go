@@ -42,7 +42,7 @@ func (s *Session) checksum(ctx context.Context, db, table string, quick bool) (a
 
 // askInt answers a query of one row with one number.
 func (s *Session) askInt(ctx context.Context, n parse.StmtNode) (any, error) {
-	q := asked{now: s.clock()}
+	q := asked{now: s.clock(), read: s.readFor}
 	if err := s.ask(ctx, &q, n, nil); err != nil {
 		return nil, s.ended(ctx, err)
 	}

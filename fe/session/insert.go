@@ -83,26 +83,23 @@ func mayInsert(sql string) bool {
 
 // insert runs INSERT and REPLACE.
 func (s *Session) insert(ctx context.Context, n *parse.InsertStmt, params []plan.Param, out *output) error {
-	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
-		pctx := s.planContext(cat, now, params)
-		p, err := plan.Insert(pctx, n)
-		return p, pctx, err
-	})
-}
-
-// planned plans an INSERT against a snapshot. The context comes with a plan that has more to work out than its rows.
-type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error)
-
-// insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
-func (s *Session) insertWith(ctx context.Context, out *output, plan planned) error {
-	ins, err := s.insertAs(ctx, s.write, plan)
+	ins, err := s.insertAs(ctx, func(ctx context.Context, try attempt) error { return s.write(ctx, s.lockedSource(n, params, try)) },
+		func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+			pctx := s.planContext(cat, now, params)
+			p, err := plan.Insert(pctx, n)
+			return p, pctx, err
+		})
 	if err != nil {
 		return err
 	}
 	return out.done(ins.result())
 }
 
-// insertAs is insertWith without the answer; write is how the statement gets its transaction.
+// planned plans an INSERT against a snapshot. The context comes with a plan that has more to work out than its rows.
+type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error)
+
+// insertAs plans against each try's snapshot, so that a retry sees a new schema and new tablets; write is how the statement gets its
+// transaction.
 func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
 	n := &insertion{s: s, plan: plan}
 	try := n.try
@@ -329,6 +326,11 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 	for k := range writes {
 		writes[k].Lasting = i.lasting
 	}
+	if op == types.OpPut && i.replacesSeen() {
+		if err := asOf(i.cat, writes); err != nil {
+			return nil, err
+		}
+	}
 	for _, u := range i.keys {
 		more, err := u.write(u.entries(rows, nil), op)
 		if err != nil {
@@ -341,6 +343,10 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 	}
 	return i.refs.refer(writes, rows, nil)
 }
+
+// replacesSeen reports whether a REPLACE puts its rows in the place of those of a state: the one that its query has read, or that its transaction is
+// bound to. Who has changed them since must not be passed over.
+func (i *inserter) replacesSeen() bool { return i.plan.Source != nil || i.s.inTx && !i.s.movesOn() }
 
 // keepForeign finds out which foreign keys the statement has to keep.
 func (i *inserter) keepForeign() (err error) {

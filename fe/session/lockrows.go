@@ -52,25 +52,53 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 		return s.lockFree(ctx, n, params)
 	}
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := s.clock()
-		pctx := s.planContext(cat, now, params)
-		plans, err := plan.Locked(pctx, n)
-		if err != nil {
-			return err
-		}
 		t.SetLocking(locking)
-		for _, p := range plans {
-			if err := s.touch(ctx, cat, t, pctx, p, now, wait, share); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.lockIn(ctx, cat, t, n, params, wait, share)
 	})
 	var refusal *txn.Refusal
 	if wait == 0 && errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_LOCK_TIMEOUT {
 		return sqlErr(errno.LockNowait, "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.")
 	}
 	return err
+}
+
+// lockIn takes the row locks of a query in a transaction.
+func (s *Session) lockIn(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, n *parse.SelectStmt, params []plan.Param, wait time.Duration, share bool) error {
+	now := s.clock()
+	pctx := s.planContext(cat, now, params)
+	plans, err := plan.Locked(pctx, n)
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if err := s.touch(ctx, cat, t, pctx, p, now, wait, share); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockedSource is a try of INSERT … SELECT … FOR UPDATE or FOR SHARE: the rows are locked in the state in which they are read, and then the try goes on. Other
+// queries are their own.
+func (s *Session) lockedSource(n *parse.InsertStmt, params []plan.Param, try attempt) attempt {
+	of, ok := n.Select.(*parse.SelectStmt)
+	if !ok {
+		return try
+	}
+	update, share := plan.Locking(of)
+	if !update && !share || plan.NoWait(of) || plan.SkipLocked(of) { // which are refused
+		return try
+	}
+	return func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+		if !s.inTx { // a row may be locked and written
+			t.Keep()
+		}
+		t.SetLocking(txn.LockInOrder)
+		if err := s.lockIn(ctx, cat, t, of, params, s.lockWait(), share); err != nil {
+			return err
+		}
+		return try(ctx, cat, t)
+	}
 }
 
 // shares reports whether a query locks rows together with others that only read them.

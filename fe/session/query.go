@@ -29,17 +29,20 @@ import (
 func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Param, out *output) error {
 	s.implicit()
 	alone := false // in a transaction that ends with the query
+	q := asked{now: s.clock(), read: s.readFor}
 	if update, share := plan.Locking(n); update || share {
 		defer func() { s.picked = nil }()
 		var err error
 		if alone, err = s.lock(ctx, n.(*parse.SelectStmt), params); err != nil {
 			return err
 		}
+		if s.inTx {
+			q.read = s.readLocked
+		}
 	}
 	if !s.inTx {
 		s.spend() // this query was the next transaction
 	}
-	q := asked{now: s.clock()}
 	err := s.ask(ctx, &q, n, params)
 	if alone {
 		q.rows, err = s.finish(ctx, q.rows, err)
@@ -59,6 +62,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 
 // asked is a query whose first rows are there.
 type asked struct {
+	read func(context.Context, parse.StmtNode) (*catalog.Catalog, error) // the state that it reads
 	cat  *catalog.Catalog
 	now  time.Time
 	plan *physical.Node
@@ -69,7 +73,7 @@ type asked struct {
 // MySQL has the ALTER wait for the query.
 func (s *Session) ask(ctx context.Context, q *asked, n parse.StmtNode, params []plan.Param) (err error) {
 	for r := s.retrier(); ; s.warnings = (diagnostics{}) {
-		if q.cat, err = s.readFor(ctx, n); err != nil {
+		if q.cat, err = q.read(ctx, n); err != nil {
 			return err
 		}
 		q.plan, q.rows, err = s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, q.cat, q.now) })
@@ -121,6 +125,7 @@ func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, ex
 		if s.tx == nil || !errors.As(err, &lost) || !r.again(ctx, s.sh.Txns, err) {
 			return nil, nil, err
 		}
+		s.tx.Lost()
 	}
 }
 

@@ -93,6 +93,12 @@ func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catal
 	return s.read(ctx)
 }
 
+// readLocked is read for a query that has locked its rows: it reads the state in which it found them. With READ COMMITTED a newer one may have rows
+// that it has not locked.
+func (s *Session) readLocked(context.Context, parse.StmtNode) (*catalog.Catalog, error) {
+	return s.snapshot, nil
+}
+
 // read returns the catalog state that a statement reads: the transaction's, or the newest. As in MySQL it is a transaction's first
 // statement that reads which decides what all of it see, unless each sees what is committed by then.
 func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {

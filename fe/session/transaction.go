@@ -329,6 +329,9 @@ func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, 
 		if conflicts(err) && (!s.committed || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
 			return err
 		}
+		if lost := (*dist.LostRowsError)(nil); errors.As(err, &lost) {
+			s.tx.Lost()
+		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
 			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
 		}

@@ -102,6 +102,9 @@ func (t *Txn) RollbackTo(ctx context.Context, m Mark) error {
 	return t.renew(ctx, t.done.statements[:m.statements])
 }
 
+// Lost notes that a leader does not have the rows of the transaction any more, whatever the catalog says of it: they are to be written again.
+func (t *Txn) Lost() { t.failed = true }
+
 // Refresh writes the transaction again when it has lost a leader, so that it can go on and reads its own rows.
 func (t *Txn) Refresh(ctx context.Context) error { return t.RollbackTo(ctx, t.Mark()) }
 

@@ -43,3 +43,23 @@ func TestHalfWrittenAgain(t *testing.T) {
 		t.Error("a part of the transaction has committed")
 	}
 }
+
+// TestLostRowsAreWrittenAgain: what a leader does not have any more, at an epoch that is still the current one, is written again under a new id.
+func TestLostRowsAreWrittenAgain(t *testing.T) {
+	w := newWorld(t, 1, 1, types.QuorumOne)
+	x := w.begin(true)
+	if _, err := x.Write(context.Background(), put(w.Tablets[0], 1), lockWait); err != nil {
+		t.Fatal(err)
+	}
+	before := x.ID()
+	if err := x.Refresh(context.Background()); err != nil || x.ID() != before {
+		t.Fatalf("nothing is lost: id %d became %d, %v", before, x.ID(), err)
+	}
+	x.Lost()
+	if err := x.Refresh(context.Background()); err != nil || x.ID() == before || !x.Wrote(w.Tablets[0]) {
+		t.Errorf("id %d became %d, %v", before, x.ID(), err)
+	}
+	if err := x.Commit(context.Background()); err != nil {
+		t.Error(err)
+	}
+}

@@ -96,7 +96,8 @@ type env struct {
 	target   *catalog.Table // of an INSERT: whose columns DEFAULT(c) means
 	noAgg    bool           // aggregates cannot stand here (1111)
 	oldToNew func(name string) (*expr.Node, bool)
-	vars     map[string]int // user variables that are columns: of LOAD DATA
+	earlier  func(name *ast.ColumnName) (*expr.Node, error) // of a row of VALUES: what a name means there
+	vars     map[string]int                                 // user variables that are columns: of LOAD DATA
 }
 
 // cteScope is a list of common table expressions, innermost first.
@@ -170,6 +171,9 @@ func (e *env) local(name *ast.ColumnName) (*expr.Node, error) {
 		found = i
 	}
 	if found < 0 {
+		if e.earlier != nil {
+			return e.earlier(name)
+		}
 		return nil, nil
 	}
 	e.b.meaning.column(name, e.cols[found])

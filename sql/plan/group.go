@@ -194,7 +194,7 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr, nested bool) (f expr.AggFu
 	}
 	f.Type, visible = result, result
 	if arg != nil {
-		if f.Arg, err = e.b.coerce(arg, want); err != nil {
+		if f.Arg, err = e.b.aggregated(f.Name, arg, want); err != nil {
 			return f, visible, err
 		}
 		if err := e.checkLevel(arg); err != nil {

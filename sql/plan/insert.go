@@ -286,9 +286,10 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 	}
 	out := make([]*expr.Node, len(list))
 	e.b.once = true
-	defer func() { e.b.once = false }()
+	defer func() { e.b.once, e.earlier = false, nil }()
 	for i, n := range list {
 		var err error
+		e.earlier = func(name *ast.ColumnName) (*expr.Node, error) { return p.soFar(name, out[:i], row) }
 		if p.Table.Schema.Columns[p.columns[i]].Generated != nil && !isDefault(n) {
 			if err := p.given(p.columns[i], row); err != nil {
 				return nil, err

@@ -203,6 +203,15 @@ func (s *selecter) lagDefault(f *physical.WindowFunc) error {
 	return nil
 }
 
+// aggregated is what an aggregate takes of its argument. Of a decimal those of bits take what the operators of bits do: a negative one is
+// a signed integer, not the least of the unsigned ones.
+func (b *binder) aggregated(name string, arg *expr.Node, want types.ColumnType) (*expr.Node, error) {
+	if strings.HasPrefix(name, "bit_") && arg.Type.Kind == types.KindDecimal {
+		return b.call("|", arg, expr.Const(expr.Value{}, want))
+	}
+	return b.coerce(arg, want)
+}
+
 // windowAgg types an aggregate used as a window function.
 func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 	f.Name = fn.CanonicalAgg(f.Name)
@@ -226,7 +235,7 @@ func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 	}
 	f.Type = result
 	if len(f.Args) > 0 {
-		f.Args[0], err = s.b.coerce(f.Args[0], want)
+		f.Args[0], err = s.b.aggregated(f.Name, f.Args[0], want)
 	}
 	return err
 }

@@ -25,6 +25,7 @@ type Digest struct {
 	Version uint64
 	Digest  uint64
 	Rows    int64
+	Schema  uint32 // the version of the schema by which they are laid out
 }
 
 // WaitHealthy waits until a table ("db.t") has as many replicas for each tablet as it should and all of them are OK.
@@ -125,8 +126,9 @@ func (c *Cluster) CheckReplicas(tb testing.TB, table string, replicas int) int64
 	byTablet, err := c.digestsByTablet(ctx, table)
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	for (unsettled(err) || err == nil && !allHave(byTablet, replicas)) && ctx.Err() == nil {
+	for (unsettled(err) || err == nil && !(allHave(byTablet, replicas) && oneSchema(byTablet))) && ctx.Err() == nil {
 		<-poll.C
+		_, _ = ReadTable(ctx, c.DB(), "SELECT COUNT(*) FROM "+table) // a replica hears of another schema when it is read
 		if now, nowErr := c.digestsByTablet(ctx, table); ctx.Err() == nil {
 			byTablet, err = now, nowErr
 		}
@@ -145,8 +147,8 @@ func (c *Cluster) CheckReplicas(tb testing.TB, table string, replicas int) int64
 		rows += of[0].Rows
 		for _, d := range of[1:] {
 			if d.Digest != of[0].Digest || d.Rows != of[0].Rows {
-				tb.Errorf("replicas of tablet %d of %s differ at version %d: BE %s has %d rows, digest %016x; BE %s has %d rows, digest %016x",
-					tablet, table, d.Version, of[0].Backend, of[0].Rows, of[0].Digest, d.Backend, d.Rows, d.Digest)
+				tb.Errorf("replicas of tablet %d of %s differ at version %d: BE %s has %d rows, digest %016x by schema %d; BE %s has %d rows, digest %016x by schema %d",
+					tablet, table, d.Version, of[0].Backend, of[0].Rows, of[0].Digest, of[0].Schema, d.Backend, d.Rows, d.Digest, d.Schema)
 			}
 		}
 	}
@@ -164,6 +166,18 @@ func allHave(byTablet map[uint64][]Digest, replicas int) bool {
 	for _, of := range byTablet {
 		if len(of) != replicas {
 			return false
+		}
+	}
+	return true
+}
+
+// oneSchema reports whether the replicas of each tablet have heard of the same schema: digests by others are others.
+func oneSchema(byTablet map[uint64][]Digest) bool {
+	for _, of := range byTablet {
+		for _, d := range of {
+			if d.Schema != of[0].Schema {
+				return false
+			}
 		}
 	}
 	return true
@@ -231,5 +245,5 @@ func (p *peers) digest(ctx context.Context, backend, tablet string, version uint
 	if err != nil {
 		return Digest{}, fmt.Errorf("digest of tablet %s at version %d on BE %s: %w", tablet, version, backend, err)
 	}
-	return Digest{Tablet: id, Backend: backend, Version: answer.Version, Digest: answer.Digest, Rows: answer.Rows}, nil
+	return Digest{Tablet: id, Backend: backend, Version: answer.Version, Digest: answer.Digest, Rows: answer.Rows, Schema: answer.SchemaVersion}, nil
 }

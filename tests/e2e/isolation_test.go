@@ -108,6 +108,27 @@ func TestUnlockedRowsBind(t *testing.T) {
 	w.do(w.a, "ROLLBACK")
 }
 
+// TestReplaceLosesNothing: a REPLACE that writes what it has worked out from rows passes over nobody who has changed them since.
+func TestReplaceLosesNothing(t *testing.T) {
+	w := isolate(t, "replaces")
+	for _, level := range []string{"REPEATABLE READ", "READ COMMITTED"} {
+		w.do(w.a, "SET SESSION TRANSACTION ISOLATION LEVEL "+level, "REPLACE INTO t VALUES (1, 0)")
+		for n, begin := range []string{"DO 0", "BEGIN"} {
+			w.do(w.b, "BEGIN", "UPDATE t SET v = v + 1 WHERE id = 1")
+			w.do(w.a, begin)
+			must(t, w.waits(w.a, "REPLACE INTO t SELECT id, v + 10 FROM t WHERE id = 1", "COMMIT"))
+			w.do(w.a, "COMMIT")
+			w.sees(w.b, 1, 11*(n+1))
+		}
+	}
+	w.do(w.a, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN", "REPLACE INTO t VALUES (2, 5)")
+	w.sees(w.a, 1, 22)
+	w.do(w.b, "UPDATE t SET v = 100 WHERE id = 1")
+	w.fails(w.a, 1213, "REPLACE INTO t VALUES (1, 23)")
+	w.sees(w.b, 1, 100)
+	w.sees(w.b, 2, 0)
+}
+
 // TestStatementsUndone: going back to a savepoint, or behind a statement that failed, writes again what came before, which had waited for others.
 func TestStatementsUndone(t *testing.T) {
 	w := isolate(t, "undonestatements")

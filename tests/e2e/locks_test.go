@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"stele/meta/contain"
+	"stele/tests/cluster"
 )
 
 // TestQueueWorkers has 16 clients take jobs off a table as queues are worked off everywhere. Each is done once: of a row that one has, no other
@@ -96,6 +97,54 @@ func TestLockedNoMore(t *testing.T) {
 				t.Fatalf("%s after commit %d: %d, %v", query, n, v, err)
 			}
 		}
+	}
+}
+
+// TestLockedRowsAreThoseSeen: a locking read with READ COMMITTED that waits for a row holds every row that it returns: one that came while it
+// waited is either locked or not seen.
+func TestLockedRowsAreThoseSeen(t *testing.T) {
+	w := isolate(t, "lockedseen")
+	c := sharedCluster(t).OpenDB("lockedseen")
+	defer c.Close()
+	for n, query := range []string{"SELECT id, v FROM t FOR UPDATE", "SELECT id, v FROM t WHERE v < 100 FOR SHARE"} {
+		w.do(w.b, "BEGIN", "SELECT v FROM t WHERE id = 1 FOR UPDATE")
+		w.do(w.a, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN")
+		var seen cluster.Table
+		var wait contain.Group
+		wait.Go(func() (err error) {
+			seen, err = cluster.ReadTable(t.Context(), w.a, query)
+			return err
+		})
+		for running := 0; running == 0; { // if it does not wait yet it locks what comes
+			must(t, c.QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE info = ?", query).Scan(&running))
+		}
+		mustExec(t, c, fmt.Sprintf("INSERT INTO t VALUES (%d, 1)", 70+n))
+		w.do(w.b, "ROLLBACK")
+		must(t, wait.Wait())
+		_, err := c.Exec(fmt.Sprintf("SELECT v FROM t WHERE id = %d FOR UPDATE NOWAIT", 70+n))
+		if saw := slices.Contains(seen.Column("id"), fmt.Sprint(70+n)); saw != (number(err) == 3572) {
+			t.Errorf("%s: sees the new row: %v; whoever wants to lock it hears %v", query, saw, err)
+		}
+		w.do(w.a, "COMMIT")
+	}
+}
+
+// TestLockedSource: INSERT … SELECT … FOR UPDATE and FOR SHARE hold the rows that they read, which may be those that they write.
+func TestLockedSource(t *testing.T) {
+	w := isolate(t, "lockedsource")
+	w.do(w.a, "CREATE TABLE u (id INT PRIMARY KEY, v INT UNIQUE)")
+	for _, insert := range []string{"INSERT INTO u SELECT id, v FROM t WHERE id = 1 FOR UPDATE", "REPLACE INTO u SELECT id, v FROM t WHERE id < 2 FOR SHARE",
+		"INSERT INTO u SELECT id, 5 FROM t WHERE id = 1 FOR UPDATE ON DUPLICATE KEY UPDATE v = 7"} {
+		w.do(w.a, "BEGIN", insert)
+		w.fails(w.b, 3572, "SELECT v FROM t WHERE id = 1 FOR UPDATE NOWAIT")
+		w.do(w.b, "SELECT v FROM t WHERE id = 2 FOR UPDATE NOWAIT")
+		w.do(w.a, "ROLLBACK")
+		w.do(w.b, "SELECT v FROM t WHERE id = 1 FOR UPDATE NOWAIT")
+	}
+	w.do(w.a, "REPLACE INTO t SELECT id, v + 3 FROM t WHERE id < 4 FOR UPDATE", "INSERT INTO t SELECT id + 100, v FROM t WHERE id < 4 FOR UPDATE",
+		"INSERT INTO t SELECT id, 1 FROM t WHERE id < 2 FOR SHARE ON DUPLICATE KEY UPDATE t.v = t.v + 10")
+	for id, v := range map[int]int{0: 13, 1: 13, 3: 3, 4: 0, 103: 3} {
+		w.sees(w.b, id, v)
 	}
 }
 

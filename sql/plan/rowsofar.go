@@ -5,6 +5,7 @@ import (
 
 	"stele/sql/expr"
 	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
 )
 
 // soFar is what a name means in a row of VALUES: what an earlier value of the row gave to the column, or else its default. Nil = the table has no such
@@ -52,7 +53,7 @@ func (p *InsertPlan) valueSoFar(pos int, earlier []*expr.Node, row int) (expr.Va
 	case c.AutoIncrement:
 		return expr.Value{Null: true}, nil
 	case c.Default == nil && c.Type.NotNull && !c.DefaultNow:
-		return zeroValue(c.Type), nil
+		return sqltypes.ZeroValue(c.Type), nil
 	}
 	d, err := p.filler.b.defaultValue(c)
 	if err != nil {

@@ -49,13 +49,15 @@ func intsKey(group GroupID, c, i int) blockKey {
 	return blockKey{group: group, c: int32(c), at: int32(-1 - i)}
 }
 
-// block is the values of blockRows rows, or a vector of integers.
+// block is the values of some rows, or a vector of integers.
 type block struct {
+	rows  int      // of a block of its column
 	off   []uint32 // of each row, and the end of the last
 	data  []byte
-	valid []uint64 // as that of a vector
-	ints  []int64  // without NULLs; then there is nothing else
-	order *Order   // of a column of the row group; then there is nothing else
+	valid []uint64 // as that of a vector, in which the block begins at bit
+	bit   int
+	ints  []int64 // without NULLs; then there is nothing else
+	order *Order  // of a column of the row group; then there is nothing else
 }
 
 func (b *block) size() int {
@@ -161,12 +163,6 @@ func (g *Group) keepInts(c, i int, src []byte) {
 	}
 }
 
-// keepBlock keeps the block of which a row was picked by way of room.
-func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
-	off := room.off[:min(blockRows, rows-row/blockRows*blockRows)+1]
-	g.blocks.put(k, &block{off: slices.Clone(off), data: slices.Clone(room.block)})
-}
-
 // appendTo appends the value of a row of the vector to dst.
 func (b *block) appendTo(dst *vec.Vector, row int) {
 	if b.ints != nil {
@@ -174,8 +170,8 @@ func (b *block) appendTo(dst *vec.Vector, row int) {
 		endValid(dst)
 		return
 	}
-	i := row % blockRows
-	if b.valid != nil && b.valid[i>>6]&(1<<(uint(i)&63)) == 0 {
+	i := row % b.rows
+	if at := b.bit + i; b.valid != nil && b.valid[at>>6]&(1<<(uint(at)&63)) == 0 {
 		AppendNull(dst)
 		return
 	}

@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	// blockRows is how many rows are compressed together: what a point read has to decompress.
+	// blockRows is how many rows are compressed together, fewer of a wide column: what a point read has to decompress.
 	blockRows = 512
 	// minBlock is the least number of bytes of a vector worth trying to compress.
 	minBlock = 256
@@ -97,9 +97,9 @@ func decompressBlock(codec byte, out, src []byte) error {
 }
 
 // sampleCodec tries the codecs on some rows in the middle of a chunk: most chunks are alike all through.
-func sampleCodec(v *vec.Vector, rows int) byte {
-	from := max(0, rows/2-blockRows/2)
-	to := min(rows, from+blockRows)
+func sampleCodec(v *vec.Vector, rows int, c cut) byte {
+	from := max(0, rows/2-c.rows()/2)
+	to := min(rows, from+c.rows())
 	data := v.Data[v.Off[from]:v.Off[to]]
 	if len(data) < minBlock {
 		return codecLZ4 // the vectors themselves decide
@@ -120,6 +120,15 @@ func sampleCodec(v *vec.Vector, rows int) byte {
 	return codecLZ4
 }
 
+// appendBlock appends data compressed, or as it is, which its size says.
+func appendBlock(dst []byte, codec byte, data []byte) []byte {
+	dst, smaller := appendCompressed(dst, codec, data)
+	if !smaller {
+		dst = append(dst, data...)
+	}
+	return dst
+}
+
 // appendBlocks appends the bytes of the rows [from, to) as compressed blocks: codec, sizes, blocks. It returns false, and
 // dst as it was, when that saves too little.
 func appendBlocks(dst []byte, codec byte, v *vec.Vector, from, to int) ([]byte, bool) {
@@ -134,10 +143,8 @@ func appendBlocks(dst []byte, codec byte, v *vec.Vector, from, to int) ([]byte, 
 	dst = append(dst, make([]byte, 4*n)...)
 	for i := range n {
 		data := v.Data[v.Off[from+i*blockRows]:v.Off[min(from+(i+1)*blockRows, to)]]
-		at, smaller := len(dst), false
-		if dst, smaller = appendCompressed(dst, codec, data); !smaller { // stored as it is, which its size says
-			dst = append(dst, data...)
-		}
+		at := len(dst)
+		dst = appendBlock(dst, codec, data)
 		binary.LittleEndian.PutUint32(dst[sizes+4*i:], uint32(len(dst)-at))
 	}
 	if float64(len(dst)-start) > float64(raw)*(1-codecGain) {
@@ -148,9 +155,9 @@ func appendBlocks(dst []byte, codec byte, v *vec.Vector, from, to int) ([]byte, 
 
 func blocksOf(rows int) int { return (rows + blockRows - 1) / blockRows }
 
-// decodeBlocks decompresses all blocks of a vector whose rows begin at off, into data if they fit.
-func decodeBlocks(off []uint32, data, src []byte) ([]byte, error) {
-	codec, blocks, err := splitBlocks(len(off)-1, src)
+// decodeBlocks decompresses all blocks of a vector whose rows begin at off, into data if they fit. after is what follows their lengths.
+func decodeBlocks(off []uint32, data []byte, e *encoded, after []byte) ([]byte, error) {
+	codec, blocks, err := e.allBlocks(len(off)-1, after)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +170,9 @@ func decodeBlocks(off []uint32, data, src []byte) ([]byte, error) {
 		return nil, ErrCorrupt
 	}
 	data = reuse(data, total)
+	rows := e.cut.rows()
 	for i, b := range blocks {
-		out := data[off[i*blockRows]:off[min((i+1)*blockRows, len(off)-1)]]
+		out := data[off[i*rows]:off[min((i+1)*rows, len(off)-1)]]
 		if err := decodeBlock(codec, out, b); err != nil {
 			return nil, err
 		}

@@ -16,6 +16,8 @@ type chunk struct {
 	values [][]byte // the dictionary that all vectors share, or none
 	codes  []uint16 // of all rows
 	varied bool     // it is one vector, and has too many values for a dictionary
+	cut    cut      // of blocks, where there is no dictionary
+	wide   wideBlocks
 
 	prefixes []uint64 // of values
 }
@@ -35,7 +37,8 @@ func chooseChunk(v *vec.Vector, rows int) *chunk {
 		d := newDictBuilder(sample / 2)
 		for i := range sample {
 			if _, ok := d.code(v.Bytes(i)); !ok {
-				c.codec = sampleCodec(v, rows)
+				c.cut = cutOf(rows, int(v.Off[rows]-v.Off[0]))
+				c.codec = sampleCodec(v, rows, c.cut)
 				return c
 			}
 		}
@@ -44,8 +47,9 @@ func chooseChunk(v *vec.Vector, rows int) *chunk {
 		c.values, c.codes = values, codes
 		return c
 	}
+	c.cut = cutOf(rows, int(v.Off[rows]-v.Off[0]))
 	if c.varied = rows <= vec.MaxRows; rows > fewRows || v.Off[rows]-v.Off[0] > fewBytes {
-		c.codec = sampleCodec(v, rows)
+		c.codec = sampleCodec(v, rows, c.cut)
 	}
 	return c
 }
@@ -74,13 +78,14 @@ func (c *chunk) appendBytes(dst []byte, from, to int) (byte, []byte) {
 		return encShared, appendCodes(dst, c.codes[from:to])
 	}
 	if c.varied {
-		return appendTexts(dst, c.v, from, to, c.codec)
+		return c.appendTexts(dst, from, to)
 	}
-	return appendByteValues(dst, c.v, from, to, c.codec)
+	return c.appendByteValues(dst, from, to)
 }
 
 // appendByteValues appends bytes as a vector that stands alone.
-func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
+func (c *chunk) appendByteValues(dst []byte, from, to int) (byte, []byte) {
+	v := c.v
 	if to == from+1 && len(v.Bytes(from)) <= maxDictBytes { // a constant, without a dictionary to find that out
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(v.Bytes(from))))
 		return encConst, append(dst, v.Bytes(from)...)
@@ -92,11 +97,12 @@ func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte
 		}
 		return encDict, appendCodes(appendDictValues(dst, values), codes)
 	}
-	return appendTexts(dst, v, from, to, codec)
+	return c.appendTexts(dst, from, to)
 }
 
 // appendTexts appends bytes that hardly repeat.
-func appendTexts(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
+func (c *chunk) appendTexts(dst []byte, from, to int) (byte, []byte) {
+	v := c.v
 	room := scratchPool.Get().(*scratch)
 	defer scratchPool.Put(room)
 	lengths := room.ints[0][:to-from]
@@ -106,14 +112,18 @@ func appendTexts(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []b
 	at := len(dst)
 	enc, dst := appendInts(append(dst, 0), lengths)
 	dst[at] = enc
-	if dst, ok := appendBlocks(dst, codec, v, from, to); ok {
+	if raw := int(v.Off[to] - v.Off[from]); c.cut > 0 && raw <= maxVectorBytes {
+		c.wide.add(c.cut, c.codec, v, from, to)
+		return encBlocks, append(dst, c.codec)
+	}
+	if dst, ok := appendBlocks(dst, c.codec, v, from, to); ok {
 		return encBlocks, dst
 	}
 	return encPlain, append(dst, v.Data[v.Off[from]:v.Off[to]]...)
 }
 
 // decodeByteValues fills off and returns the bytes, in data if they fit.
-func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *dictionary) ([]byte, error) {
+func decodeByteValues(off []uint32, data []byte, e *encoded, enc byte, src []byte, shared *dictionary) ([]byte, error) {
 	switch enc {
 	case encConst:
 		return decodeConstBytes(off, data, src)
@@ -137,7 +147,7 @@ func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *d
 		return nil, err
 	}
 	if enc == encBlocks {
-		return decodeBlocks(off, data, rest)
+		return decodeBlocks(off, data, e, rest)
 	}
 	if len(rest) != int(off[len(off)-1]) {
 		return nil, ErrCorrupt
@@ -191,7 +201,7 @@ func decodeConstBytes(off []uint32, data, src []byte) ([]byte, error) {
 	return data, nil
 }
 
-// pickBytes returns the value of one row of n; aliasing src, or decompressed into room.
+// pickBytes returns the value of one row of n, aliasing src. Rows of blocks are read by way of loadBlock.
 func pickBytes(n, row int, enc byte, src, shared []byte, room *scratch) ([]byte, bool) {
 	switch enc {
 	case encConst:
@@ -209,8 +219,6 @@ func pickBytes(n, row int, enc byte, src, shared []byte, room *scratch) ([]byte,
 		return pickShared(n, row, src, shared)
 	case encPlain:
 		return pickPlain(n, row, src, room)
-	case encBlocks:
-		return pickFromBlocks(n, row, src, room)
 	}
 	return nil, false
 }
@@ -235,29 +243,24 @@ func pickPlain(n, row int, src []byte, room *scratch) ([]byte, bool) {
 	return rest[off[row]:off[row+1]], true
 }
 
-// pickFromBlocks decodes the lengths in one block, and the block. room.off gets the offsets in the block.
-func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
-	at := row / blockRows
-	off, block, ok := decodeBlockAt(n, at, src, room)
-	if !ok {
-		return nil, false
-	}
-	i := row - at*blockRows
-	return block[off[i]:off[i+1]], true
-}
-
-// decodeBlockAt decodes block number at of n rows, in room.
-func decodeBlockAt(n, at int, src []byte, room *scratch) (off []uint32, data []byte, ok bool) {
+// decodeBlockAt decodes block number at of n rows, in room. src are the lengths of the rows, and what follows them.
+func decodeBlockAt(n, at int, e *encoded, src []byte, room *scratch) (off []uint32, data []byte, ok bool) {
 	if n > vec.MaxRows {
 		return nil, nil, false
 	}
-	first := at * blockRows
-	off = room.off[:min(blockRows, n-first)+1]
-	rest, err := decodeOffsets(off, first, n, src)
+	first := at * e.cut.rows()
+	before := first & 7 // lengths are decoded from a multiple of 8 on
+	off = room.off[:before+min(e.cut.rows(), n-first)+1]
+	after, err := decodeOffsets(off, first-before, n, src)
 	if err != nil {
 		return nil, nil, false
 	}
-	codec, block, ok := blockAt(n, at, rest)
+	if off = off[before:]; before > 0 {
+		for start, i := off[0], 0; i < len(off); i++ {
+			off[i] -= start
+		}
+	}
+	codec, block, ok := e.blockAt(n, at, after)
 	if !ok {
 		return nil, nil, false
 	}

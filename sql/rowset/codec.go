@@ -37,6 +37,14 @@ func AppendVector(dst []byte, v *vec.Vector, from, to int) []byte {
 }
 
 func appendVector(dst []byte, c *chunk, from, to int) []byte {
+	if c.cut > 0 {
+		return c.appendWide(dst, from, to)
+	}
+	return c.appendHead(dst, from, to)
+}
+
+// appendHead appends the rows [from, to), but for the blocks of a wide column.
+func (c *chunk) appendHead(dst []byte, from, to int) []byte {
 	v, n := c.v, to-from
 	firstValid, nulls := nullsOf(v, from, to)
 	if n > 0 && nulls == n {
@@ -66,12 +74,13 @@ func appendVector(dst []byte, c *chunk, from, to int) []byte {
 // DecodeVectorTo reads n rows of type t from src, which holds exactly one vector of AppendVector, into v, whose buffers are used as far as they
 // reach.
 func DecodeVectorTo(v *vec.Vector, t types.ColumnType, n int, src []byte) error {
-	return decodeVector(v, t, n, src, nil)
+	return decodeVector(v, t, n, encoded{src: src}, nil)
 }
 
 // decodeVector fills v, whose buffers are used again as far as they reach.
-func decodeVector(v *vec.Vector, t types.ColumnType, n int, src []byte, shared *dictionary) (err error) {
+func decodeVector(v *vec.Vector, t types.ColumnType, n int, e encoded, shared *dictionary) (err error) {
 	defer contain.As(&err, ErrCorrupt)
+	src := e.src
 	if len(src) < 2 || n < 0 || n > vec.MaxRows {
 		return fmt.Errorf("vector of %d rows in %d bytes: %w", n, len(src), ErrCorrupt)
 	}
@@ -93,14 +102,15 @@ func decodeVector(v *vec.Vector, t types.ColumnType, n int, src []byte, shared *
 		}
 		src = src[words*8:]
 	}
-	if err := decodeValues(v, enc, src, shared); err != nil {
+	if err := decodeValues(v, &e, enc, src, shared); err != nil {
 		return fmt.Errorf("encoding %d: %w", enc, err)
 	}
 	zeroNulls(v)
 	return nil
 }
 
-func decodeValues(v *vec.Vector, enc byte, src []byte, shared *dictionary) (err error) {
+// decodeValues reads the values, which are src, of the vector e.
+func decodeValues(v *vec.Vector, e *encoded, enc byte, src []byte, shared *dictionary) (err error) {
 	switch v.Type.Phys() {
 	case types.PhysInt64:
 		v.I64 = reuse(v.I64, v.N)
@@ -113,7 +123,7 @@ func decodeValues(v *vec.Vector, enc byte, src []byte, shared *dictionary) (err 
 		err = decodeDecimals(v.Dec, enc, src)
 	default:
 		v.Off = reuse(v.Off, v.N+1)
-		v.Data, err = decodeByteValues(v.Off, v.Data, enc, src, shared)
+		v.Data, err = decodeByteValues(v.Off, v.Data, e, enc, src, shared)
 	}
 	return err
 }

@@ -17,20 +17,22 @@ import (
 //
 //	header     64 bytes, see header.encode
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
-//	directory  per column {id 4, kind 1, unsigned 1, filters 1, zero 1, length 4, scale 4, dictionary offset 4, length 4, hash 8},
+//	directory  per column {id 4, kind 1, unsigned 1, filters 1, cut 1, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
-//	vectors    encoded values; a dictionary precedes the vectors that share it; a column with filters has them behind its
-//	           vectors (see filter.go)
+//	vectors    encoded values, of a wide column as wide.go says; a dictionary precedes the vectors that share it; a column with filters
+//	           has them behind its vectors (see filter.go)
 //	bloom      filter over the keys, in hashed blocks
 //	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
 const (
 	groupMagic   = 0x31475253 // "SRG1"
 	groupFormat  = 2          // 1 had neither runs nor shared dictionaries
+	wideFormat   = 3          // of row groups with wide columns
 	headerSize   = 64
 	dirStart     = headerSize + 8
 	columnEntry  = 32
 	vectorEntry  = 32
 	maxGroupCols = 4096
+	cutAt        = 7 // in a column's entry
 )
 
 // GroupID names a row group within a disk.
@@ -60,13 +62,16 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 	for c, cid := range cols.IDs {
 		putColumnEntry(dir[c*columnEntry:], cid, cols.Vecs[c].Type)
 	}
-	entry := len(cols.IDs) * columnEntry
+	entry, format := len(cols.IDs)*columnEntry, uint16(groupFormat)
 	for i, v := range cols.Vecs {
 		c := chooseChunk(v, rows)
 		if c.values != nil {
 			start := len(out)
 			out = appendDictValues(out, c.values)
 			putDictEntry(out[dirStart+i*columnEntry:], start, out[start:])
+		}
+		if out[dirStart+i*columnEntry+cutAt] = byte(c.cut); c.cut > 0 {
+			format = wideFormat
 		}
 		for from := 0; from < rows; from += vec.MaxRows {
 			to := min(from+vec.MaxRows, rows)
@@ -75,7 +80,7 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 			e := out[dirStart+entry:]
 			binary.LittleEndian.PutUint32(e, uint32(start))
 			binary.LittleEndian.PutUint32(e[4:], uint32(len(out)-start))
-			binary.LittleEndian.PutUint64(e[8:], xxh3.Hash(out[start:]))
+			binary.LittleEndian.PutUint64(e[8:], xxh3.Hash(out[start:start+headBytes(out[start:], c.cut)]))
 			z := c.zoneOf(from, to)
 			binary.LittleEndian.PutUint64(e[16:], z.Min)
 			binary.LittleEndian.PutUint64(e[24:], z.Max)
@@ -90,7 +95,7 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 	out = append(out, buildBloom(hashesOf(keys))...)
 	keysOff := len(out)
 	out = appendHashed(out, firstKeys(keys))
-	h := header{id: id, rows: uint32(rows), cols: uint16(len(cols.IDs)), bloomOff: uint32(bloomOff), keysOff: uint32(keysOff), size: uint32(len(out))}
+	h := header{format: format, id: id, rows: uint32(rows), cols: uint16(len(cols.IDs)), bloomOff: uint32(bloomOff), keysOff: uint32(keysOff), size: uint32(len(out))}
 	h.encode(out)
 	sealGroup(out, dirLen)
 	*scratch = out
@@ -209,7 +214,7 @@ func (g *Group) Decode(c, i int) (*vec.Vector, error) {
 
 // DecodeInto is Decode into a vector that nobody uses any more, whose buffers are used again. After an error v is undefined.
 func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
-	src, err := g.vectorBytes(c, i)
+	e, err := g.vector(c, i)
 	if err != nil {
 		return err
 	}
@@ -217,7 +222,7 @@ func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
 	if err != nil {
 		return err
 	}
-	if err := decodeVector(v, columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src, shared); err != nil {
+	if err := decodeVector(v, columnType(g.dir[c*columnEntry:]), g.VectorRows(i), e, shared); err != nil {
 		return fmt.Errorf("column %d vector %d: %w", c, i, err)
 	}
 	return nil
@@ -301,8 +306,12 @@ func (g *Group) VerifyAll() error {
 			return err
 		}
 		for i := range g.Vectors() {
-			if _, err := g.vectorBytes(c, i); err != nil {
+			e, err := g.vector(c, i)
+			if err != nil {
 				return err
+			}
+			if !e.verify() {
+				return fmt.Errorf("checksum of a block of column %d vector %d: %w", c, i, ErrCorrupt)
 			}
 		}
 	}
@@ -334,17 +343,32 @@ func (g *Group) entry(c, i int) []byte {
 	return g.dir[at : at+vectorEntry]
 }
 
-func (g *Group) vectorBytes(c, i int) ([]byte, error) {
+// cut returns how the blocks of column c are cut; 0 = it is not wide.
+func (g *Group) cut(c int) cut { return cut(g.dir[c*columnEntry+cutAt]) }
+
+// vector returns vector i of column c as it is stored.
+func (g *Group) vector(c, i int) (encoded, error) {
 	e := g.entry(c, i)
-	off, size := uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
+	off, size, hash := uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:])), binary.LittleEndian.Uint64(e[8:])
 	if off+size > uint64(len(g.val)) {
-		return nil, fmt.Errorf("column %d vector %d out of bounds: %w", c, i, ErrCorrupt)
+		return encoded{}, fmt.Errorf("column %d vector %d out of bounds: %w", c, i, ErrCorrupt)
 	}
-	src := g.val[off : off+size]
-	if xxh3.Hash(src) != binary.LittleEndian.Uint64(e[8:]) {
-		return nil, fmt.Errorf("checksum of column %d vector %d: %w", c, i, ErrCorrupt)
+	v, ok := encoded{src: g.val[off : off+size]}, false
+	if how := g.cut(c); how > 0 {
+		v, ok = openWide(v.src, how, hash)
+	} else {
+		ok = xxh3.Hash(v.src) == hash
 	}
-	return src, nil
+	if !ok {
+		return encoded{}, fmt.Errorf("checksum of column %d vector %d: %w", c, i, ErrCorrupt)
+	}
+	return v, nil
+}
+
+// vectorBytes is vector where there are no blocks.
+func (g *Group) vectorBytes(c, i int) ([]byte, error) {
+	e, err := g.vector(c, i)
+	return e.src, err
 }
 
 // dictionary returns what the vectors of column c share, or nil.
@@ -389,8 +413,8 @@ func putDictEntry(e []byte, start int, body []byte) {
 func (g *Group) open() (err error) {
 	defer contain.As(&err, ErrCorrupt)
 	if len(g.val) >= dirStart && binary.LittleEndian.Uint32(g.val) == groupMagic {
-		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat {
-			return fmt.Errorf("row group format %d, this release reads %d: %w", f, groupFormat, ErrCorrupt)
+		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat && f != wideFormat {
+			return fmt.Errorf("row group format %d, this release reads %d and %d: %w", f, groupFormat, wideFormat, ErrCorrupt)
 		}
 	}
 	if !g.h.decode(g.val) {
@@ -406,10 +430,24 @@ func (g *Group) open() (err error) {
 		return fmt.Errorf("directory checksum: %w", ErrCorrupt)
 	}
 	g.dir = g.val[dirStart:end]
+	return g.checkCuts()
+}
+
+// checkCuts refuses cuts that nobody makes.
+func (g *Group) checkCuts() error {
+	if g.h.format != wideFormat {
+		return nil
+	}
+	for c := range int(g.h.cols) {
+		if g.cut(c) > maxCut || g.cut(c) > 0 && g.ColumnType(c).Phys() != types.PhysBytes {
+			return fmt.Errorf("column %d is cut %d times: %w", c, g.cut(c), ErrCorrupt)
+		}
+	}
 	return nil
 }
 
 type header struct {
+	format                  uint16
 	id                      GroupID
 	rows                    uint32
 	cols                    uint16
@@ -419,7 +457,7 @@ type header struct {
 func (h *header) encode(out []byte) {
 	le := binary.LittleEndian
 	le.PutUint32(out, groupMagic)
-	le.PutUint16(out[4:], groupFormat)
+	le.PutUint16(out[4:], h.format)
 	le.PutUint16(out[6:], h.cols)
 	le.PutUint64(out[8:], h.id.UID)
 	le.PutUint64(out[16:], h.id.Rowset)
@@ -432,13 +470,14 @@ func (h *header) encode(out []byte) {
 
 func (h *header) decode(val []byte) bool {
 	le := binary.LittleEndian
-	if len(val) < dirStart || le.Uint32(val) != groupMagic || le.Uint16(val[4:]) != groupFormat {
+	if len(val) < dirStart || le.Uint32(val) != groupMagic {
 		return false
 	}
+	h.format = le.Uint16(val[4:])
 	h.cols = le.Uint16(val[6:])
 	h.id = GroupID{UID: le.Uint64(val[8:]), Rowset: le.Uint64(val[16:]), Group: le.Uint32(val[24:])}
 	h.rows, h.bloomOff, h.keysOff, h.size = le.Uint32(val[28:]), le.Uint32(val[32:]), le.Uint32(val[36:]), le.Uint32(val[40:])
-	return h.rows > 0 && h.rows <= MaxGroupRows && h.cols <= maxGroupCols
+	return (h.format == groupFormat || h.format == wideFormat) && h.rows > 0 && h.rows <= MaxGroupRows && h.cols <= maxGroupCols
 }
 
 func sealGroup(out []byte, dirLen int) {

@@ -36,7 +36,7 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 		return fmt.Errorf("stored in another form: %w", ErrCorrupt)
 	}
 	if r.vector != i {
-		k := blockKey{group: r.g.h.id, c: int32(r.c), at: int32(row / blockRows)}
+		k := blockKey{group: r.g.h.id, c: int32(r.c), at: int32(row / r.g.cut(r.c).rows())}
 		if dst.Type.Phys() == types.PhysInt64 {
 			k = intsKey(r.g.h.id, r.c, i)
 		}
@@ -44,24 +44,8 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 			b.appendTo(dst, row)
 			return nil
 		}
-		src, err := r.g.vectorBytes(r.c, i)
-		if err != nil {
+		if picked, err := r.pick(dst, k, i, at); picked || err != nil {
 			return err
-		}
-		shared, err := r.g.dictionaryBytes(r.c)
-		if err != nil {
-			return err
-		}
-		room := scratchPool.Get().(*scratch)
-		picked := pick(dst, r.g.VectorRows(i), at, src, shared, room)
-		if picked && src[1] != validBitmap {
-			if src[0] == encBlocks && r.g.blocks.wants(k, len(room.block)) {
-				r.g.keepBlock(k, r.g.VectorRows(i), at, room)
-			}
-			r.g.keepInts(r.c, i, src)
-		}
-		if room.giveBack(); picked {
-			return nil
 		}
 		if r.v, err = r.g.Decode(r.c, i); err != nil {
 			return err
@@ -72,11 +56,38 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 	return nil
 }
 
+// pick appends row at of vector i, whose block would be k; false when its encoding has no random access.
+func (r *RowReader) pick(dst *vec.Vector, k blockKey, i, at int) (bool, error) {
+	e, err := r.g.vector(r.c, i)
+	if err != nil {
+		return false, err
+	}
+	shared, err := r.g.dictionaryBytes(r.c)
+	if err != nil {
+		return false, err
+	}
+	room := scratchPool.Get().(*scratch)
+	defer room.giveBack()
+	if b := r.g.loadBlock(k, i, at/e.cut.rows(), &e, room); b != nil {
+		b.appendTo(dst, at)
+		return true, nil
+	}
+	if !pick(dst, r.g.VectorRows(i), at, e.src, shared, room) {
+		return false, nil
+	}
+	if e.src[1] != validBitmap {
+		r.g.keepInts(r.c, i, e.src)
+	}
+	return true, nil
+}
+
 // scratch is room that a point read needs for what is decoded beside its value.
 type scratch struct {
 	ints  [2][vec.MaxRows]int64
 	off   [vec.MaxRows + 1]uint32
 	block []byte
+	read  block    // whose values are in block
+	valid []uint64 // of read
 }
 
 // maxScratchBlock bounds the block that is kept: the values of most are short.

@@ -9,7 +9,7 @@ import (
 	"stele/sql/vec"
 )
 
-// fewPicked rows of a vector are read one by one. A row of a text costs what the block around it does, and a vector has four blocks: of
+// fewPicked rows of a vector are read one by one. A row of a text costs what the block around it does, and a vector has four blocks, or more: of
 // more rows the whole vector is cheaper, and it is not decoded twice.
 const fewPicked = 4
 
@@ -88,7 +88,8 @@ func (g *Group) appendOf(dst *vec.Vector, one *RowReader, i int, rows []int) err
 
 // appendBytesOf appends rows of vector i that are in blocks or in a dictionary; false, having appended none, when they are in neither.
 func (g *Group) appendBytesOf(dst *vec.Vector, one *RowReader, i int, rows []int) (done bool, err error) {
-	src, err := g.vectorBytes(one.c, i)
+	e, err := g.vector(one.c, i)
+	src := e.src
 	if err != nil || len(src) < 2 {
 		return false, err
 	}
@@ -104,7 +105,7 @@ func (g *Group) appendBytesOf(dst *vec.Vector, one *RowReader, i int, rows []int
 	}
 	room := scratchPool.Get().(*scratch)
 	defer room.giveBack()
-	last, at := (*block)(nil), -1
+	last, at, per := (*block)(nil), -1, e.cut.rows()
 	for _, row := range rows {
 		row %= vec.MaxRows
 		if src[0] != encBlocks {
@@ -112,9 +113,9 @@ func (g *Group) appendBytesOf(dst *vec.Vector, one *RowReader, i int, rows []int
 				continue
 			}
 		} else {
-			if at != row/blockRows {
-				at = row / blockRows
-				last = g.blockOf(one.c, i, at, src, room)
+			if at != row/per {
+				at = row / per
+				last = g.blockOf(one.c, i, at, &e, room)
 			}
 			if last != nil {
 				last.appendTo(dst, row)
@@ -128,15 +129,25 @@ func (g *Group) appendBytesOf(dst *vec.Vector, one *RowReader, i int, rows []int
 	return true, nil
 }
 
-// blockOf returns a block of vector i, which is src, by way of the cache, or in room; nil when it is not as it should be.
-func (g *Group) blockOf(c, i, at int, src []byte, room *scratch) *block {
-	k := blockKey{group: g.h.id, c: int32(c), at: int32(i*(vec.MaxRows/blockRows) + at)}
+// blockKey names block at of vector i of column c.
+func (g *Group) blockKey(c, i, at int) blockKey {
+	return blockKey{group: g.h.id, c: int32(c), at: int32(i*vec.MaxRows/g.cut(c).rows() + at)}
+}
+
+// blockOf returns block at of vector i, which is e, by way of the cache, or in room; nil when it is not as it should be.
+func (g *Group) blockOf(c, i, at int, e *encoded, room *scratch) *block {
+	k := g.blockKey(c, i, at)
 	if b := g.blocks.get(k); b != nil {
 		return b
 	}
-	b := decodeBlockOf(g.VectorRows(i), at, src, room)
+	return g.loadBlock(k, i, at, e, room)
+}
+
+// loadBlock decodes block at of vector i, which is e, in room, and keeps it in the cache if it is worth it; nil when there is none.
+func (g *Group) loadBlock(k blockKey, i, at int, e *encoded, room *scratch) *block {
+	b := decodeBlockOf(g.VectorRows(i), at, e, room)
 	if b != nil && g.blocks.wants(k, len(b.data)) {
-		b = &block{off: slices.Clone(b.off), data: slices.Clone(b.data), valid: b.valid}
+		b = &block{rows: b.rows, off: slices.Clone(b.off), data: slices.Clone(b.data), valid: slices.Clone(b.valid), bit: b.bit}
 		g.blocks.put(k, b)
 	}
 	return b

@@ -59,24 +59,24 @@ func (g *Group) DecodeRange(v *vec.Vector, c, i, from, to int) error {
 func (g *Group) appendBlocksOf(v *vec.Vector, c, i, from, to int) (bool, error) {
 	room := scratchPool.Get().(*scratch)
 	defer room.giveBack()
-	var src []byte
+	var e encoded
+	per := g.cut(c).rows()
 	for row := from; row < to; {
-		at := row / blockRows
-		end := min((at+1)*blockRows, to)
-		k := blockKey{group: g.h.id, c: int32(c), at: int32(i*(vec.MaxRows/blockRows) + at)}
+		at := row / per
+		end, k := min((at+1)*per, to), g.blockKey(c, i, at)
 		b := g.blocks.get(k)
 		if b == nil {
-			if src == nil {
+			if e.src == nil {
 				var err error
-				if src, err = g.vectorBytes(c, i); err != nil {
+				if e, err = g.vector(c, i); err != nil {
 					return false, err
 				}
 			}
-			if b = g.blockOf(c, i, at, src, room); b == nil {
+			if b = g.loadBlock(k, i, at, &e, room); b == nil {
 				return false, nil // DecodeInto says what is wrong with it, if anything is
 			}
 		}
-		b.appendRows(v, row%blockRows, end-at*blockRows)
+		b.appendRows(v, row%per, end-at*per)
 		row = end
 	}
 	return true, nil
@@ -105,26 +105,28 @@ func (g *Group) appendCoded(v *vec.Vector, c, i, from, to int) (bool, error) {
 	return true, nil
 }
 
-// decodeBlockOf decodes one block of an encoded vector of n rows, in room; nil when it has none, or not as it should be.
-func decodeBlockOf(n, at int, src []byte, room *scratch) *block {
-	if len(src) < 2 || src[0] != encBlocks {
+// decodeBlockOf decodes block at of the vector e of n rows, in room; nil when it has none, or not as it should be.
+func decodeBlockOf(n, at int, e *encoded, room *scratch) *block {
+	if len(e.src) < 2 || e.src[0] != encBlocks {
 		return nil
 	}
-	b, rows := &block{}, min(blockRows, n-at*blockRows)
-	validity, src := src[1], src[2:]
+	b := &room.read
+	*b = block{rows: e.cut.rows()}
+	validity, src := e.src[1], e.src[2:]
 	if validity == validBitmap {
 		words := (n + 63) >> 6
 		if len(src) < words*8 {
 			return nil
 		}
-		b.valid = make([]uint64, (rows+63)>>6)
-		for i := range b.valid {
-			b.valid[i] = binary.LittleEndian.Uint64(src[(at*blockRows>>6+i)*8:])
+		first := at * b.rows
+		room.valid = room.valid[:0]
+		for i := first >> 6; i <= (min(first+b.rows, n)-1)>>6; i++ {
+			room.valid = append(room.valid, binary.LittleEndian.Uint64(src[i*8:]))
 		}
-		src = src[words*8:]
+		b.valid, b.bit, src = room.valid, first&63, src[words*8:]
 	}
 	var ok bool
-	if b.off, b.data, ok = decodeBlockAt(n, at, src, room); !ok {
+	if b.off, b.data, ok = decodeBlockAt(n, at, e, src, room); !ok {
 		return nil
 	}
 	return b

@@ -651,6 +651,8 @@ func FuzzOpenGroup(f *testing.F) {
 	}
 	words.N = len(keys)
 	f.Add(EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{words}}, keys))
+	wide, _ := groupOf(f, documents(70, 1500, true, 20, 1))
+	f.Add(wide)
 	f.Fuzz(func(t *testing.T, val []byte) {
 		if len(val) >= dirStart {
 			val = slices.Clone(val)
@@ -669,6 +671,7 @@ func FuzzOpenGroup(f *testing.F) {
 		for i := range g.Vectors() {
 			for c := range int(g.h.cols) {
 				_, _ = g.Decode(c, i)
+				_ = g.AppendRow(NewVector(g.ColumnType(c), 1), c, i*vec.MaxRows)
 			}
 			for _, rows := range []int{1, 2, vec.MaxRows} { // whatever the bytes, a search ends within the rows
 				if g.h.cols == 0 {
@@ -690,18 +693,23 @@ func FuzzOpenGroup(f *testing.F) {
 
 // sealParts gives the dictionaries and vectors of damaged bytes the right hashes, so that decoders get to see them.
 func sealParts(val []byte, h *header) {
-	seal := func(entry []byte, hashAt int) {
+	seal := func(entry []byte, wide bool) {
 		off, size := uint64(binary.LittleEndian.Uint32(entry)), uint64(binary.LittleEndian.Uint32(entry[4:]))
-		if off+size <= uint64(len(val)) {
-			binary.LittleEndian.PutUint64(entry[hashAt:], xxh3.Hash(val[off:off+size]))
+		if off+size > uint64(len(val)) {
+			return
 		}
+		src := val[off : off+size]
+		if wide {
+			src = src[:sealWide(src)]
+		}
+		binary.LittleEndian.PutUint64(entry[8:], xxh3.Hash(src))
 	}
-	dir := val[dirStart:]
+	dir, nvec := val[dirStart:], vectorsOf(int(h.rows))
 	for c := range int(h.cols) {
-		seal(dir[c*columnEntry+16:], 8)
-	}
-	for e := range int(h.cols) * vectorsOf(int(h.rows)) {
-		seal(dir[int(h.cols)*columnEntry+e*vectorEntry:], 8)
+		seal(dir[c*columnEntry+16:], false)
+		for i := range nvec {
+			seal(dir[int(h.cols)*columnEntry+(c*nvec+i)*vectorEntry:], dir[c*columnEntry+cutAt] > 0)
+		}
 	}
 }
 

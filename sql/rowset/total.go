@@ -87,7 +87,7 @@ func totalDecoded(src []byte, n int, t types.ColumnType) (total vec.Total, ok bo
 	}
 	v := totalPool.Get().(*vec.Vector)
 	defer totalPool.Put(v)
-	if err := decodeVector(v, t, n, src, nil); err != nil {
+	if err := decodeVector(v, t, n, encoded{src: src}, nil); err != nil {
 		return total, false, err
 	}
 	count := int64(n - v.NullCount())

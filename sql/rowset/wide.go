@@ -75,11 +75,13 @@ func headBytes(src []byte, c cut) int {
 
 // verify checks all blocks.
 func (e *encoded) verify() bool {
-	rest, ok := e.blocks, true
+	rest := e.blocks
 	for b := range len(e.table) / wideEntry {
-		if _, rest, ok = e.block(b, rest); !ok {
+		_, after, ok := e.block(b, rest)
+		if !ok {
 			return false
 		}
+		rest = after
 	}
 	return len(rest) == 0
 }

@@ -93,6 +93,7 @@ type node struct {
 	service  *server.Server
 	listener *rpc.Listener // for calls
 	stopping atomic.Bool
+	reads    oldestRead
 	met      *stranger.Book
 	secure   *rpc.Security // nil = clear text
 }
@@ -100,7 +101,7 @@ type node struct {
 func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, secure *rpc.Security) *node {
 	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log), met: stranger.New(log), outbox: &rpc.Outbox{}}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
-		opt := storeOptions(n.settings.Live, memory/int64(max(len(conf.StorageRootPath.Get(v)), 1)), r, cluster, log)
+		opt := storeOptions(n.settings.Live, &n.reads, memory/int64(max(len(conf.StorageRootPath.Get(v)), 1)), r, cluster, log)
 		opt.OnBad, opt.Together = n.changed, n.outbox.Batch
 		return opt
 	})
@@ -127,7 +128,7 @@ func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, sec
 	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, throttle, scan.VersionWait)
 	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Queries: n.queries, Clones: n.clones, Slots: n.slots,
 		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,
-		Joined: n.reporter.Addresses, Stopping: n.stopping.Load, Strangers: n.strangers,
+		Joined: n.reporter.Addresses, OldestRead: n.reads.note, Stopping: n.stopping.Load, Strangers: n.strangers,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: memory, Started: started, Log: log})
 	return n
 }

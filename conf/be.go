@@ -98,6 +98,10 @@ var (
 	RetentionTime = beHistory.Duration("retention_s", 1800*time.Second,
 		"Age up to which change sets are kept although there are more than retention_versions.",
 		Range(0, 31536000), Alias("inc_rowset_expired_sec"), Mutable)
+	ReadAge = beHistory.Duration("read_age_s", 300*time.Second,
+		"How long a replica can be read at a version after the next one has come, whoever asks. For statements and transactions that frontends know to read "+
+			"an older state it is longer, see snapshot_keep_max_s; on a disk that is nearly full it is this.",
+		Range(1, 31536000), Mutable)
 	RetentionBytes = beHistory.Bytes("retention_bytes", 256*mib,
 		"Bytes of change sets that one replica keeps at most, whatever their number and age.", Range(mib, 1<<44), Mutable)
 )

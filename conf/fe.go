@@ -154,6 +154,10 @@ var (
 	LockWaitTimeout = feWork.Duration("lock_wait_timeout_s", 50*time.Second,
 		"How long a statement waits for a row lock before error 1205; a session may set its own.",
 		Range(1, 1073741824), Alias("innodb_lock_wait_timeout"), Mutable)
+	SnapshotKeepMax = feWork.Duration("snapshot_keep_max_s", 12*time.Hour,
+		"For how long backends keep rows readable that have changed since, for a statement or transaction that reads an older state, a dump with "+
+			"--single-transaction, say. One that lasts longer may hear 1412. Below read_age_s of the backends nothing is kept longer because of it.",
+		Range(0, 31536000), Mutable, Cluster)
 	TemporaryTableKeep = feWork.Duration("temporary_table_keep_s", 3600*time.Second,
 		"Temporary tables of the sessions of a frontend that has been silent for so long are dropped. A frontend that is only cut off ends such sessions after 5 minutes.",
 		Range(600, 31536000), Mutable)

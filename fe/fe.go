@@ -136,9 +136,11 @@ func (n *node) open(ctx context.Context) error {
 	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
-		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit, Started: n.startBE})
+		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit, Started: n.startBE,
+		OldestRead: n.oldestRead})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
-		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List, Serves: n.serves.Load})
+		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List, Serves: n.serves.Load,
+		OldestRead: func() time.Duration { return n.shared.OldestRead() }}) // asked when there are sessions
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)
 	n.redo = redo.New(redo.Options{Log: n.meta, Members: n.cluster, Clients: n.clients, Logger: n.log})
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, n.redo, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
@@ -203,6 +205,12 @@ func (n *node) startBE(ctx context.Context, be types.BEID, startMs int64) error 
 		err = out[0].Err
 	}
 	return err
+}
+
+// oldestRead is what backends are told of how old the oldest state is that anybody reads.
+func (n *node) oldestRead() (age time.Duration, known bool) {
+	age, known = n.group.OldestRead()
+	return min(age, conf.SnapshotKeepMax.Get(n.live.Load())), known
 }
 
 // activeTxns tells which transactions this FE or another one still works on.

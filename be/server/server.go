@@ -42,8 +42,10 @@ type Parts struct {
 	SetConfig func([]*bepb.ConfigItem)
 	Config    func() []*bepb.ConfigItem
 	// Joined is told with each heartbeat where the FEs are, the leader first.
-	Joined   func(term uint64, feAddresses []string)
-	Stopping func() bool
+	Joined func(term uint64, feAddresses []string)
+	// OldestRead is told with a heartbeat how old the oldest state is that anybody reads, 0 = none is but the newest; nil = nobody wants to know.
+	OldestRead func(age time.Duration)
+	Stopping   func() bool
 	// Strangers lists what of other clusters this BE has met.
 	Strangers func() []*bepb.Stranger
 	Version   string
@@ -78,6 +80,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		return nil, err
 	}
 	s.Joined(req.Term, req.FeAddresses)
+	if s.OldestRead != nil && req.OldestReadMs != nil {
+		s.OldestRead(time.Duration(*req.OldestReadMs) * time.Millisecond)
+	}
 	s.SetConfig(req.Config)
 	wishes := make(map[types.DiskID]types.DiskState, len(req.DiskWishes))
 	for _, w := range req.DiskWishes {

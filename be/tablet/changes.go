@@ -21,7 +21,7 @@ func (r *versionRecord) bytes() int64 {
 func (s *Store) retention() Retention {
 	r := s.tuning().Retention
 	if s.tight() {
-		r.Versions, r.Age = 0, min(r.Age, s.opt.ReadAge)
+		r.Versions, r.Age = 0, min(r.Age, s.tuning().ReadAge)
 	}
 	return r
 }

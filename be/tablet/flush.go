@@ -370,7 +370,7 @@ func (t *Tablet) needsFlush() bool {
 	}
 	age := t.s.opt.Now().Sub(t.unflushed)
 	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions ||
-		t.floating() >= floatingMax || t.version > t.manifestVersion && (age >= l.Age || age >= t.s.opt.ReadAge && t.s.tight() && t.shrinks())
+		t.floating() >= floatingMax || t.version > t.manifestVersion && (age >= l.Age || age >= t.s.tuning().ReadAge && t.s.tight() && t.shrinks())
 }
 
 // floatingMax is how many rowsets wait for a manifest at most: only then can they be merged.

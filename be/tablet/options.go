@@ -22,7 +22,7 @@ type Options struct {
 	MemLimit int64
 
 	Retention Retention
-	// ReadAge is how long a version can still be read after the next one was published. A pinned version lives on.
+	// ReadAge is that of Tuning, unless that says otherwise. A pinned version lives on.
 	ReadAge time.Duration
 	Flush   FlushLimits
 	// ResumeAge is how long what an interrupted full clone has received waits for its continuation.

@@ -320,6 +320,10 @@ func (t *Tablet) Stats() Stats {
 // versionTimes remembers, about once a second, which version was current: what a horizon by age needs.
 type versionTimes struct{ samples []versionTime }
 
+// mostSamples is of how many moments versions are remembered. Of more every other one is forgotten: an old state that somebody reads may then be
+// kept for longer.
+const mostSamples = 1024
+
 type versionTime struct {
 	at      time.Time
 	version types.Version
@@ -328,6 +332,13 @@ type versionTime struct {
 func (vt *versionTimes) record(v types.Version, now time.Time) {
 	if n := len(vt.samples); n > 0 && now.Sub(vt.samples[n-1].at) < time.Second {
 		return
+	}
+	if len(vt.samples) == mostSamples {
+		few := vt.samples[:0]
+		for i := 0; i < mostSamples; i += 2 {
+			few = append(few, vt.samples[i])
+		}
+		vt.samples = few
 	}
 	vt.samples = append(vt.samples, versionTime{at: now, version: v})
 }
@@ -350,7 +361,7 @@ func (vt *versionTimes) before(at time.Time) (types.Version, bool) {
 func (t *Tablet) advanceHorizon(limit types.Version) types.Version {
 	now := t.s.opt.Now()
 	t.times.record(t.version, now) // a tablet that nobody writes to reaches its newest version too
-	h, ok := t.times.before(now.Add(-t.s.opt.ReadAge))
+	h, ok := t.times.before(t.s.readFrom(now))
 	if !ok {
 		return t.readFrom
 	}

@@ -12,6 +12,11 @@ import (
 
 // Tuning is what may change while a Store runs; zero values take the defaults of Options and those below.
 type Tuning struct {
+	// ReadAge is how long a version can still be read after the next one was published, and what was the newest one at OldestRead can be as well, unless
+	// that is zero.
+	ReadAge    time.Duration
+	OldestRead time.Time
+
 	Retention  Retention
 	Flush      FlushLimits
 	Compaction CompactionLimits
@@ -42,12 +47,23 @@ const (
 // tuning returns what is in force. It is cheap: the background worker asks Options.Tuning once a round.
 func (s *Store) tuning() *Tuning { return s.tuned.Load() }
 
+// readFrom is when the oldest version was the newest that can still be read. A disk that is nearly full has no room for more than ReadAge.
+func (s *Store) readFrom(now time.Time) time.Time {
+	t := s.tuning()
+	at := now.Add(-t.ReadAge)
+	if !t.OldestRead.IsZero() && t.OldestRead.Before(at) && !s.tight() {
+		return t.OldestRead
+	}
+	return at
+}
+
 // retune takes what Options.Tuning says now.
 func (s *Store) retune() {
 	t := Tuning{}
 	if s.opt.Tuning != nil {
 		t = s.opt.Tuning()
 	}
+	setDefault(&t.ReadAge, s.opt.ReadAge)
 	setDefault(&t.Retention, s.opt.Retention)
 	f := s.opt.Flush
 	setDefault(&t.Flush.Rows, f.Rows)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"stele/fe/beclient"
 	"stele/meta/stranger"
 	"stele/meta/types"
@@ -50,6 +52,11 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
 	if c.term != nil {
 		req.Term = c.term()
+	}
+	if c.oldestRead != nil {
+		if age, known := c.oldestRead(); known {
+			req.OldestReadMs = proto.Uint64(uint64(age.Milliseconds()))
+		}
 	}
 	c.wishes(req)
 	c.mu.RLock()

@@ -142,6 +142,7 @@ type Cluster struct {
 	suspect     func(types.BEID)
 	readmit     func(ctx context.Context, added, known types.BEID)
 	started     func(ctx context.Context, be types.BEID, startMs int64) error
+	oldestRead  func() (age time.Duration, known bool)
 
 	mu       sync.RWMutex
 	bes      map[types.BEID]*member
@@ -182,12 +183,15 @@ type Options struct {
 	// Started is called when a BE turns out to be another process than the catalog has noted, before anything of what it says is used. It
 	// proposes that; nil = nobody wants to know.
 	Started func(ctx context.Context, be types.BEID, startMs int64) error
+	// OldestRead is for how long the oldest statement or transaction of all FEs has read the state that it reads, 0 = none does, if that is known;
+	// nil = it never is.
+	OldestRead func() (age time.Duration, known bool)
 }
 
 // New returns a cluster that knows nobody yet; Run starts the heartbeats.
 func New(o Options) *Cluster {
 	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
-		events: o.Events, term: o.Term, suspect: o.Suspect, readmit: o.Readmit, started: o.Started, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
+		events: o.Events, term: o.Term, suspect: o.Suspect, readmit: o.Readmit, started: o.Started, oldestRead: o.OldestRead, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 

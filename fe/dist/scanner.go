@@ -83,6 +83,7 @@ func (e *LostRowsError) Error() string {
 type ChangedError struct {
 	Tablet types.TabletID
 	Why    string
+	TooOld bool // replicas have given up what the state has
 }
 
 func (e *ChangedError) Error() string { return fmt.Sprintf("tablet %d: %s", e.Tablet, e.Why) }
@@ -190,7 +191,7 @@ func (r *run) giveUp(cat *catalog.Catalog, t *target) error {
 		gone = gone && beclient.Gone(err)
 	}
 	if gone {
-		return &ChangedError{Tablet: t.id, Why: fmt.Sprintf("version %d is no longer kept", t.version)}
+		return &ChangedError{Tablet: t.id, Why: fmt.Sprintf("version %d is no longer kept", t.version), TooOld: true}
 	}
 	if t.stuck.IsZero() {
 		t.stuck = time.Now()

@@ -55,6 +55,9 @@ func (g *Group) Heard(req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
 	}
 	resp := &fepb.BeatResponse{Name: g.o.Log.ID(), Applied: g.o.Log.AppliedIndex(), StartTimeMs: g.o.Started.UnixMilli(),
 		Version: g.o.Version, ViewVersion: h.view, Term: h.term, NowMs: time.Now().UnixMilli(), Starting: g.o.Serves != nil && !g.o.Serves()}
+	if g.o.OldestRead != nil {
+		resp.OldestReadMs = uint64(g.o.OldestRead().Milliseconds())
+	}
 	if g.o.Strangers != nil {
 		for _, s := range g.o.Strangers() {
 			resp.Strangers = append(resp.Strangers, &fepb.Stranger{Via: s.Via, Address: s.Address, ClusterId: string(s.Cluster), Detail: s.Detail,

@@ -56,6 +56,8 @@ type Options struct {
 	Serves func() bool
 	// Strangers lists what of other clusters this FE has met; nil = nothing is known.
 	Strangers func() []stranger.Stranger
+	// OldestRead is for how long the oldest statement or transaction of this FE has read the state that it reads, 0 = none does; nil = none ever.
+	OldestRead func() time.Duration
 }
 
 // Status is how another FE is, as the leading FE knows it.
@@ -109,6 +111,7 @@ type member struct {
 	gone    bool      // nobody listens at its address: the process has ended
 	endedAt time.Time // when that was last seen
 	asked   time.Time // when it last called
+	reads   time.Time // since when its oldest statement or transaction reads, by the clock of this FE; zero = none did at the last beat
 }
 
 // New returns a group; Run makes it work while this FE leads.
@@ -241,6 +244,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Err, m.Alive, m.gone, m.LastSeen = "", true, false, time.Now()
 		m.Starting = resp.Starting
 		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
+		m.reads = readsSince(asked, resp.OldestReadMs)
 		m.Started, m.Strangers = time.UnixMilli(resp.StartTimeMs), strangersOf(resp)
 		m.Behind = committed - min(resp.Applied, committed)
 		g.compareClocks(m, clockOff(asked, m.LastSeen, resp.NowMs))

@@ -267,6 +267,32 @@ func TestActive(t *testing.T) {
 	wait(t, "the transaction of an FE that has ended is given up", func() bool { return !ask()[5] })
 }
 
+// TestOldestRead: the leading FE knows how old the oldest state is that any FE reads, as soon as it has heard of all of them, and forgets what an FE
+// reads whose process has ended.
+func TestOldestRead(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	all[0].reads.Store(int64(time.Minute))
+	all[2].reads.Store(int64(time.Hour))
+	oldest := func(f *frontend) time.Duration {
+		age, known := f.group.OldestRead()
+		if !known {
+			return -1
+		}
+		return age.Truncate(time.Minute)
+	}
+	wait(t, "the leader knows what another FE reads", func() bool { return oldest(all[0]) == time.Hour })
+	if age := oldest(all[1]); age != -1 {
+		t.Errorf("an FE that does not lead says %v", age)
+	}
+	all[2].close()
+	wait(t, "what an FE has read that has ended is forgotten", func() bool { return oldest(all[0]) == time.Minute })
+	all[0].reads.Store(0)
+	if age := oldest(all[0]); age != 0 {
+		t.Errorf("nobody reads, and the oldest read is %v old", age)
+	}
+}
+
 // doubtful is an FE that takes commands and never says what came of them.
 type doubtful struct {
 	fepb.UnimplementedFrontendServer

@@ -45,6 +45,7 @@ type frontend struct {
 	waits   atomic.Int64  // for a leader
 	active  atomic.Uint64 // the transaction that it works on
 	starts  atomic.Bool   // it takes no MySQL clients
+	reads   atomic.Int64  // for how many nanoseconds it has read what it reads
 	stop    func()
 	closed  bool
 }
@@ -90,7 +91,8 @@ func (f *frontend) open(name string, boot bool) {
 	f.quorum = quorum.New(f.log, f.clients, func() time.Duration { return time.Duration(f.waits.Load()) })
 	f.group = group.New(group.Options{Log: f.log, Clients: f.clients, Logger: slog.New(slog.DiscardHandler),
 		View:   func() (uint64, []byte, error) { return 7, []byte("view of " + name), nil },
-		Mirror: func([]byte) error { return nil }, Serves: func() bool { return !f.starts.Load() }, Version: "v", Started: time.UnixMilli(1000)})
+		Mirror: func([]byte) error { return nil }, Serves: func() bool { return !f.starts.Load() }, Version: "v", Started: time.UnixMilli(1000),
+		OldestRead: func() time.Duration { return time.Duration(f.reads.Load()) }})
 	f.serve(id)
 }
 

@@ -64,6 +64,8 @@ func mysqlError(err error) error {
 		return namedError(existing, exists.Kind, exists.Name, exists)
 	case errors.As(err, &none):
 		return namedError(missing, none.Kind, none.Name, none)
+	case errors.As(err, &changed) && changed.TooOld:
+		return sqlErr(errno.TableDefinitionChanged, "What is read is too old, and rows of it are gone (snapshot_keep_max_s says for how long they are kept); run the transaction again")
 	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
 		return sqlErr(errno.TableDefinitionChanged, "Table definition has changed, please retry transaction")
 	case errors.As(err, &copies):

@@ -89,7 +89,7 @@ func (p *prepared) Close() {}
 // Execute runs the statement with values.
 func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.ResultWriter) error {
 	p.s.note("Execute", p.text)
-	defer p.s.note("Sleep", "")
+	defer p.s.note(sleeping, "")
 	if err := p.s.intact(); err != nil {
 		return p.s.fail(ctx, p.text, err)
 	}

@@ -165,6 +165,7 @@ type Session struct {
 
 	stateMu sync.Mutex
 	state   stmt.Process
+	bound   time.Time // since when the open transaction reads the state that it reads, zero = it is bound to none
 
 	targets []*plan.InsertTarget // of the last INSERTs of literals, the newest first
 }
@@ -179,7 +180,7 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 			return nil, err
 		}
 	}
-	s.note("Sleep", "")
+	s.note(sleeping, "")
 	sh.live.Store(info.ID, s)
 	return s, nil
 }
@@ -217,10 +218,45 @@ func (sh *Shared) Processes() []stmt.Process {
 	return out
 }
 
-// note records what the session is doing, for SHOW PROCESSLIST.
+// OldestRead returns for how long the oldest statement or transaction of this FE has read the state that it reads; 0 = none does. Backends keep
+// that readable.
+func (sh *Shared) OldestRead() time.Duration {
+	oldest := time.Time{}
+	sh.live.Range(func(_, v any) bool {
+		if at := v.(*Session).readsSince(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+		return true
+	})
+	if oldest.IsZero() {
+		return 0
+	}
+	return max(time.Since(oldest), time.Millisecond)
+}
+
+// readsSince returns since when the session reads a state, zero = it reads none.
+func (s *Session) readsSince() time.Time {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	if s.bound.IsZero() && s.state.Command != sleeping {
+		return s.state.Since
+	}
+	return s.bound
+}
+
+// sleeping is what a session does between statements.
+const sleeping = "Sleep"
+
+// note records what the session is doing, for SHOW PROCESSLIST, and since when it reads what it reads.
 func (s *Session) note(command, text string) {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
+	switch {
+	case s.snapshot == nil || s.movesOn():
+		s.bound = time.Time{}
+	case s.bound.IsZero():
+		s.bound = s.state.Since // of the statement that has bound it
+	}
 	s.state.DB, s.state.Command, s.state.Since, s.state.Text = s.db, command, time.Now(), text
 }
 
@@ -319,7 +355,7 @@ func (s *Session) mode() syntax.Mode { return s.vars.Now().Mode }
 // Query runs the statements of one text.
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
-	defer s.note("Sleep", "")
+	defer s.note(sleeping, "")
 	if err := s.intact(); err != nil {
 		return s.fail(ctx, sql, err)
 	}

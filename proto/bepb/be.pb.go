@@ -361,7 +361,10 @@ type HeartbeatRequest struct {
 	// What the operator wants of disks; one that is not named is ONLINE. New replicas go to ONLINE disks only.
 	DiskWishes []*DiskWish `protobuf:"bytes,21,rep,name=disk_wishes,json=diskWishes,proto3" json:"disk_wishes,omitempty"`
 	// Configuration items set for all BEs. One that was here and is not any more returns to what be.conf says.
-	Config        []*ConfigItem `protobuf:"bytes,22,rep,name=config,proto3" json:"config,omitempty"`
+	Config []*ConfigItem `protobuf:"bytes,22,rep,name=config,proto3" json:"config,omitempty"`
+	// How old the oldest state is that a statement or an open transaction of any FE reads, 0 = none does: replicas can be read at that. Not there = it is
+	// not known, and what was said last holds.
+	OldestReadMs  *uint64 `protobuf:"varint,23,opt,name=oldest_read_ms,json=oldestReadMs,proto3,oneof" json:"oldest_read_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +453,13 @@ func (x *HeartbeatRequest) GetConfig() []*ConfigItem {
 		return x.Config
 	}
 	return nil
+}
+
+func (x *HeartbeatRequest) GetOldestReadMs() uint64 {
+	if x != nil && x.OldestReadMs != nil {
+		return *x.OldestReadMs
+	}
+	return 0
 }
 
 type ConfigItem struct {
@@ -4803,7 +4813,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x10\n" +
 	"\x03row\x18\x04 \x01(\fR\x03row\x12\x1c\n" +
 	"\tpublished\x18\x05 \x01(\rR\tpublished\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x04R\aversion\"\xcb\x02\n" +
+	"\aversion\x18\x06 \x01(\x04R\aversion\"\x89\x03\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
@@ -4813,7 +4823,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x04term\x18\x06 \x01(\x04R\x04term\x12-\n" +
 	"\vdisk_wishes\x18\x15 \x03(\v2\f.be.DiskWishR\n" +
 	"diskWishes\x12&\n" +
-	"\x06config\x18\x16 \x03(\v2\x0e.be.ConfigItemR\x06config\"\xb0\x01\n" +
+	"\x06config\x18\x16 \x03(\v2\x0e.be.ConfigItemR\x06config\x12)\n" +
+	"\x0eoldest_read_ms\x18\x17 \x01(\x04H\x00R\foldestReadMs\x88\x01\x01B\x11\n" +
+	"\x0f_oldest_read_ms\"\xb0\x01\n" +
 	"\n" +
 	"ConfigItem\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -5397,6 +5409,7 @@ func file_proto_bepb_be_proto_init() {
 	if File_proto_bepb_be_proto != nil {
 		return
 	}
+	file_proto_bepb_be_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -1170,8 +1170,9 @@ type BeatResponse struct {
 	ViewVersion   uint64                 `protobuf:"varint,5,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // the one that it has now
 	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
 	Strangers     []*Stranger            `protobuf:"bytes,7,rep,name=strangers,proto3" json:"strangers,omitempty"`
-	Starting      bool                   `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"`        // it takes no MySQL clients yet
-	NowMs         int64                  `protobuf:"varint,9,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"` // by its clock; 0 = an older FE
+	Starting      bool                   `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"`                                // it takes no MySQL clients yet
+	NowMs         int64                  `protobuf:"varint,9,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`                         // by its clock; 0 = an older FE
+	OldestReadMs  uint64                 `protobuf:"varint,10,opt,name=oldest_read_ms,json=oldestReadMs,proto3" json:"oldest_read_ms,omitempty"` // for how long its oldest statement or transaction has read the state that it reads, 0 = none does
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1265,6 +1266,13 @@ func (x *BeatResponse) GetStarting() bool {
 func (x *BeatResponse) GetNowMs() int64 {
 	if x != nil {
 		return x.NowMs
+	}
+	return 0
+}
+
+func (x *BeatResponse) GetOldestReadMs() uint64 {
+	if x != nil {
+		return x.OldestReadMs
 	}
 	return 0
 }
@@ -2513,7 +2521,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12!\n" +
 	"\fview_version\x18\x03 \x01(\x04R\vviewVersion\x12\x12\n" +
-	"\x04view\x18\x04 \x01(\fR\x04view\"\x90\x02\n" +
+	"\x04view\x18\x04 \x01(\fR\x04view\"\xb6\x02\n" +
 	"\fBeatResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12\"\n" +
@@ -2523,7 +2531,9 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x04term\x18\x06 \x01(\x04R\x04term\x12*\n" +
 	"\tstrangers\x18\a \x03(\v2\f.fe.StrangerR\tstrangers\x12\x1a\n" +
 	"\bstarting\x18\b \x01(\bR\bstarting\x12\x15\n" +
-	"\x06now_ms\x18\t \x01(\x03R\x05nowMs\"\xb7\x01\n" +
+	"\x06now_ms\x18\t \x01(\x03R\x05nowMs\x12$\n" +
+	"\x0eoldest_read_ms\x18\n" +
+	" \x01(\x04R\foldestReadMs\"\xb7\x01\n" +
 	"\bStranger\x12\x10\n" +
 	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +

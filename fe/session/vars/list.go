@@ -70,7 +70,7 @@ var variables = declare([]Variable{
 	{Name: "lc_messages", Default: "en_US", ReadOnly: true},
 	{Name: "lc_time_names", Default: "en_US", ReadOnly: true},
 	{Name: "license", Default: "Apache-2.0", ReadOnly: true},
-	{Name: "local_infile", kind: boolKind, Default: "0", ReadOnly: true},
+	{Name: "local_infile", kind: boolKind, Default: "1", ReadOnly: true}, // LOAD DATA LOCAL asks the client, which may refuse
 	{Name: "lock_wait_timeout", kind: intKind, Default: "31536000", min: 1, max: maxSeconds},
 	{Name: "log_bin", kind: boolKind, Default: "0", ReadOnly: true},
 	{Name: "log_error_verbosity", kind: intKind, Default: "2", ReadOnly: true},

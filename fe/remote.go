@@ -35,29 +35,33 @@ func (a asker) Leads() bool { return a.n.quorum.Leads() }
 // Ask returns the answer of the leading FE, which may have become this one. When it comes, this FE has applied what
 // the statement did.
 func (a asker) Ask(ctx context.Context, q session.Question) (r stmt.Result, err error) {
+	index := uint64(0)
 	err = a.n.quorum.AtLeader(ctx, q.Again, func(ctx context.Context) (err error) {
 		r, err = a.n.shared.Answer(ctx, q)
 		return err
 	}, func(ctx context.Context, fe fepb.FrontendClient) (err error) {
-		r, err = a.ask(ctx, fe, q)
+		r, index, err = a.ask(ctx, fe, q)
 		return err
 	})
+	if err == nil && index > 0 { // not as a part of the call, which ends when the leader moves: the answer is here
+		err = a.n.quorum.WaitApplied(ctx, index)
+	}
 	return r, err
 }
 
-func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Question) (stmt.Result, error) {
+// ask also returns up to where of the log the statement reaches.
+func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Question) (r stmt.Result, index uint64, err error) {
 	stream, err := fe.Ask(ctx, &fepb.AskRequest{Fe: a.n.name, Statement: q.Statement, Database: q.Database, Table: q.Table,
 		SessionDatabase: q.SessionDB, User: q.User, Zone: q.Zone, SqlMode: q.Mode})
 	if err != nil {
-		return stmt.Result{}, err
+		return r, 0, err
 	}
 	first, err := stream.Recv()
 	if err != nil {
-		return stmt.Result{}, err
+		return r, 0, err
 	}
-	r, index, err := stmt.DecodeHead(first.Head)
-	if err != nil {
-		return stmt.Result{}, err
+	if r, index, err = stmt.DecodeHead(first.Head); err != nil {
+		return r, 0, err
 	}
 	r.Batches = []*vec.Batch{}
 	for {
@@ -66,15 +70,15 @@ func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Questi
 			break
 		}
 		if err != nil {
-			return stmt.Result{}, err
+			return r, 0, err
 		}
 		b, err := vec.Decode(msg.Batch)
 		if err != nil {
-			return stmt.Result{}, fmt.Errorf("answer of the leading frontend: %w", err)
+			return r, 0, fmt.Errorf("answer of the leading frontend: %w", err)
 		}
 		r.Batches = append(r.Batches, b)
 	}
-	return r, a.n.quorum.WaitApplied(ctx, index)
+	return r, index, nil
 }
 
 // others calls f for every other FE of the catalog at the same time.

@@ -433,3 +433,29 @@ func TestStarting(t *testing.T) {
 		})
 	}
 }
+
+// TestCutOff: a call that ends because the leader moves is one whose outcome is unknown, not one that somebody has given up: what may be done twice is
+// asked of the new leader.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	called, done := make(chan struct{}), make(chan error, 1)
+	var first sync.Once
+	go func() {
+		done <- all[1].quorum.AtLeader(ctx(t), true, func(context.Context) error { return nil }, func(cctx context.Context, _ fepb.FrontendClient) (err error) {
+			first.Do(func() {
+				close(called)
+				<-cctx.Done()
+				err = context.Cause(cctx)
+			})
+			return err
+		})
+	}()
+	<-called
+	if err := all[0].group.Transfer(ctx(t), "fe3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("asked again it says %v", err)
+	}
+}

@@ -380,5 +380,9 @@ func (l *Log) try(ctx context.Context, moved <-chan struct{}, grace time.Duratio
 		case <-done:
 		}
 	}()
-	return there(cctx, fe)
+	err = there(cctx, fe)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil { // cut off, for the leader has moved
+		err = fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
+	}
+	return err
 }

@@ -67,7 +67,13 @@ func TestOfflineReplica(t *testing.T) {
 	if _, _, err := Apply(c, &command.CommitTxn{Txn: 2, TimeMs: 5, Tablets: []command.TxnTablet{{Tablet: id, Epoch: tab.Epoch, OK: two[:1]}}}); err == nil {
 		t.Error("one of two voters is no majority")
 	}
-	c, _ = applyAll(t, c, &command.CommitTxn{Txn: 3, TimeMs: 5, Tablets: []command.TxnTablet{{Tablet: id, Epoch: tab.Epoch, OK: two}}},
+	c, _ = applyAll(t, c, &command.CommitTxn{Txn: 3, TimeMs: 5, Tablets: []command.TxnTablet{{Tablet: id, Epoch: tab.Epoch, OK: two}}})
+	ahead, _ := applyAll(t, c, &command.ReportReplicas{Items: []command.ReplicaReport{{Tablet: id, BE: bes[0], Version: 2}}, TimeMs: 9})
+	tab, _ = ahead.Tablet(id)
+	if r := tab.Replica(bes[0]); r.LastFailed != 0 || !r.Deposed {
+		t.Fatalf("it has caught up before it is taken into use, and is to lead again then: %+v", r)
+	}
+	c, _ = applyAll(t, c,
 		&command.SetReplicaAlive{Items: []command.ReplicaAlive{{Tablet: id, BE: bes[0], Alive: true}}, TimeMs: 10})
 	tab, _ = c.Tablet(id)
 	if r := tab.Replica(bes[0]); r.Complete() || r.LastFailed != 2 || !r.Deposed {

@@ -213,7 +213,8 @@ func raise(t *Tablet, r *Replica, v types.Version) {
 	}
 	if v >= r.LastFailed {
 		r.Version, r.LastSuccess = t.Version, t.Version
-		r.LastFailed, r.LastFailedMs, r.Deposed = 0, 0, false
+		r.LastFailed, r.LastFailedMs = 0, 0
+		r.Deposed = r.Deposed && !r.Complete() // one that is set aside is not
 		return
 	}
 	r.Version = max(r.Version, v)

@@ -18,7 +18,7 @@ import (
 func table(w *fakecluster.Cluster, name string, parts, buckets, replicas int) catalog.Table {
 	db, _ := w.Log.Current().Database("d")
 	t := catalog.Table{DatabaseID: db.ID, Name: name, Replicas: replicas, Buckets: buckets, HashBy: []types.ColumnID{1}, Schema: fakecluster.Schema(0),
-		Partition: &model.RangePartition{Columns: []types.ColumnID{1}}}
+		Partition: &model.Partitioning{Columns: []types.ColumnID{1}}}
 	for i := range parts {
 		t.Parts = append(t.Parts, catalog.Partition{Name: string(rune('a' + i)), Replicas: replicas, Lower: []byte{byte(i + 1)}, Upper: []byte{byte(i + 2)}})
 	}

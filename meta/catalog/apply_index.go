@@ -120,8 +120,7 @@ func checkIndex(owner *Table, k *UniqueKey, t *Table) error {
 		return refused("key %s: its hidden table is partitioned otherwise", k.Name)
 	}
 	for i := range t.Parts {
-		a, b := &t.Parts[i], &owner.Parts[i]
-		if string(a.Lower) != string(b.Lower) || string(a.Upper) != string(b.Upper) || (a.Upper == nil) != (b.Upper == nil) {
+		if !t.Parts[i].TakesAlike(&owner.Parts[i]) {
 			return refused("key %s: its hidden table is partitioned otherwise", k.Name)
 		}
 	}
@@ -296,7 +295,7 @@ func (d *draft) addIndexPartitions(t *Table, c *command.AddPartition) error {
 		if c.Indexes[i].Table != index.ID {
 			return &ErrSchemaChanged{Table: t.ID, Current: t.Schema.Version}
 		}
-		p.Name, p.Lower, p.Upper = c.Partition.Name, c.Partition.Lower, c.Partition.Upper
+		p.Name, p.Lower, p.Upper, p.Listed = c.Partition.Name, c.Partition.Lower, c.Partition.Upper, c.Partition.Listed
 		if err := d.insertPartition(index, p, c.Indexes[i].Tablets, c.TimeMs); err != nil {
 			return err
 		}

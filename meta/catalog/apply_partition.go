@@ -94,7 +94,7 @@ func (d *draft) addPartition(c *command.AddPartition) error {
 	return d.addIndexPartitions(t, c)
 }
 
-// insertPartition adds a partition at its place in the order of ranges.
+// insertPartition adds a partition at its place in the order of ranges, a list behind the others.
 func (d *draft) insertPartition(t *Table, p Partition, tablets []Tablet, timeMs int64) error {
 	if err := d.newPartition(t, &p, timeMs); err != nil {
 		return err

@@ -207,7 +207,7 @@ func (d *draft) checkTable(t *Table) error {
 	return nil
 }
 
-// checkPartitions checks that names are unique and ranges ascend without overlap.
+// checkPartitions checks that names are unique, and that no key belongs to two partitions: ranges ascend without overlap.
 func checkPartitions(t *Table) error {
 	if len(t.Parts) == 0 && t.Partition == nil {
 		return refused("table %s has no partition", t.Name)
@@ -220,6 +220,15 @@ func checkPartitions(t *Table) error {
 		} else {
 			names[name] = true
 		}
+	}
+	if t.Partition != nil && t.Partition.List {
+		return checkLists(t)
+	}
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if p.Listed != nil {
+			return refused("partition %s: it has a list in a table of ranges", p.Name)
+		}
 		if p.Upper != nil && string(p.Lower) >= string(p.Upper) {
 			return refused("partition %s: its range is empty", p.Name)
 		}
@@ -228,6 +237,24 @@ func checkPartitions(t *Table) error {
 		}
 		if before := &t.Parts[i-1]; p.Lower == nil || before.Upper == nil || string(before.Upper) > string(p.Lower) {
 			return refused("partition %s: its range overlaps that of %s", p.Name, before.Name)
+		}
+	}
+	return nil
+}
+
+// checkLists checks that lists ascend, and that no value is in two of them.
+func checkLists(t *Table) error {
+	taken := map[string]bool{}
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if len(p.Listed) == 0 || p.Lower != nil || p.Upper != nil {
+			return refused("partition %s: it is no list", p.Name)
+		}
+		for j, l := range p.Listed {
+			if j > 0 && string(p.Listed[j-1].Key) >= string(l.Key) || taken[string(l.Key)] {
+				return refused("partition %s: a value of its list is there already, or out of order", p.Name)
+			}
+			taken[string(l.Key)] = true
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"slices"
 
 	"stele/meta/command"
@@ -46,12 +45,11 @@ func (d *draft) swapRows(t *Table, c *command.ChangeTable) (any, error) {
 
 // alikeParted reports whether two tables have the same partitions, whatever their rows.
 func alikeParted(a, b *Table) bool {
-	if (a.Partition == nil) != (b.Partition == nil) || a.Partition != nil && !slices.Equal(a.Partition.Columns, b.Partition.Columns) {
+	p, q := a.Partition, b.Partition
+	if (p == nil) != (q == nil) || p != nil && (!slices.Equal(p.Columns, q.Columns) || p.List != q.List || p.Func != q.Func) {
 		return false
 	}
-	return slices.EqualFunc(a.Parts, b.Parts, func(p, q Partition) bool {
-		return bytes.Equal(p.Lower, q.Lower) && bytes.Equal(p.Upper, q.Upper) && (p.Upper == nil) == (q.Upper == nil)
-	})
+	return slices.EqualFunc(a.Parts, b.Parts, func(p, q Partition) bool { return p.TakesAlike(&q) })
 }
 
 // dropKeys drops the hidden tables of unique keys.

@@ -401,3 +401,37 @@ func TestTablesExchangeTheirNames(t *testing.T) {
 	}
 	_ = fails[*ErrNotFound](b, &command.RenameTables{Renames: []command.TableRename{{Table: 10400, From: 10007, FromName: "b", To: 1, ToName: "b"}}})
 }
+
+func TestListsShareNoValue(t *testing.T) {
+	b := newBench(t)
+	of := func(name string, id, tablet uint64, keys ...string) (Partition, []Tablet) {
+		p := Partition{ID: types.PartitionID(id), Name: name, Tablets: []types.TabletID{types.TabletID(tablet)}}
+		for _, k := range keys {
+			p.Listed = append(p.Listed, Listed{Key: []byte(k)})
+		}
+		return p, table("", types.TableID(id), types.QuorumMajority, types.TabletID(tablet)).Tablets
+	}
+	create := func(keys ...string) *command.CreateTable {
+		c := table("l", 10400, types.QuorumMajority, tabletA)
+		c.Table.Partition = &Partitioning{Columns: []types.ColumnID{1}, List: true}
+		p, _ := of("p", uint64(c.Table.Parts[0].ID), uint64(tabletA), keys...)
+		c.Table.Parts = []Partition{p}
+		return c
+	}
+	_ = fails[*ErrRefused](b, create())
+	_ = fails[*ErrRefused](b, create("b", "a"))
+	b.must(create("a", "c"))
+	add := func(id, tablet uint64, keys ...string) *command.AddPartition {
+		p, tablets := of("q", id, tablet, keys...)
+		for i := range tablets {
+			tablets[i].Table, tablets[i].Partition = 10400, p.ID
+		}
+		return &command.AddPartition{Table: 10400, Partition: p, Tablets: tablets}
+	}
+	_ = fails[*ErrRefused](b, add(10460, 10560, "b", "c"))
+	b.must(add(10470, 10570, "b", "d"))
+	parts, _ := b.c.TableByID(10400)
+	if len(parts.Parts) != 2 || !parts.Parts[1].Lists([]byte("d")) || parts.Parts[1].Lists([]byte("c")) || parts.Parts[0].TakesAlike(&parts.Parts[1]) {
+		t.Errorf("partitions %+v", parts.Parts)
+	}
+}

@@ -351,7 +351,7 @@ func (w *world) createTable(c *Catalog) command.Command {
 			{ID: 1, Name: "k", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}}, {ID: 2, Name: "v"},
 		}},
 		HashBy: []types.ColumnID{1}, Quorum: types.WriteQuorum(w.n("quorum", 0, 2)),
-		Partition: &RangePartition{Columns: []types.ColumnID{1}},
+		Partition: &Partitioning{Columns: []types.ColumnID{1}},
 		Parts:     []Partition{{ID: types.PartitionID(uint64(tid) + 500), Name: "p0", Lower: []byte{1}, Upper: []byte{2}, Tablets: ids}},
 	}
 	if db, ok := pick(w, slices.Collect(c.Databases())); ok {

@@ -7,6 +7,7 @@
 package model
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -28,10 +29,10 @@ type Table struct {
 	Name       string            `cbor:"3,keyasint"`
 	Schema     types.Schema      `cbor:"4,keyasint"`
 	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // secondary keys, see UniqueKey
-	Partition  *RangePartition   `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
+	Partition  *Partitioning     `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
 	HashBy     []types.ColumnID  `cbor:"7,keyasint"`           // distribution columns; buckets = len(Partition.Tablets)
 	Buckets    int               `cbor:"8,keyasint"`           // for new partitions
-	Parts      []Partition       `cbor:"9,keyasint"`           // in range order
+	Parts      []Partition       `cbor:"9,keyasint"`           // in range order; of lists in that of their making
 	Replicas   int               `cbor:"10,keyasint"`          // replication_num
 	Quorum     types.WriteQuorum `cbor:"11,keyasint"`
 	Comment    string            `cbor:"12,keyasint,omitempty"`
@@ -62,6 +63,8 @@ type Table struct {
 	ReferencedBy []types.TableID `cbor:"93,keyasint,omitempty"`
 	// ForeignKeys are in order of declaration.
 	ForeignKeys []ForeignKey `cbor:"94,keyasint,omitempty"`
+	// HashParts is set where PARTITION BY HASH or KEY gave the distribution: SHOW CREATE TABLE says it again.
+	HashParts bool `cbor:"98,keyasint,omitempty"`
 }
 
 // TableOwner is a session of an FE process. A temporary table has one for good, a table that is filled as it is made until it is full.
@@ -88,12 +91,17 @@ func (t *Table) LeadsGroup(other *Table) bool {
 	return a < b || a == b && t.ID < other.ID
 }
 
-// RangePartition says by which columns a table is partitioned.
-type RangePartition struct {
+// Partitioning says by which columns a table is partitioned, and how: by ranges unless it says otherwise.
+type Partitioning struct {
 	Columns []types.ColumnID `cbor:"1,keyasint"`
+	// List has rows belong where their values are listed.
+	List bool `cbor:"2,keyasint,omitempty"`
+	// Func is the function of the only column that the bounds were given for, as YEAR; "" = they were given for columns. It grows with the
+	// column, so Lower and Upper are values of the column, and the texts beside them those of the function.
+	Func string `cbor:"3,keyasint,omitempty"`
 }
 
-// Partition is one partition: the half-open range [Lower, Upper) of memcomparable keys over the partition columns.
+// Partition is one partition: the half-open range [Lower, Upper) of memcomparable keys over the partition columns, or a list of them.
 type Partition struct {
 	ID        types.PartitionID `cbor:"1,keyasint"`
 	Name      string            `cbor:"2,keyasint"`
@@ -107,6 +115,26 @@ type Partition struct {
 	// Medium counts only if OwnMedium is set, else the table's does: see Table.MediumOf.
 	Medium    types.Medium `cbor:"21,keyasint,omitempty"`
 	OwnMedium bool         `cbor:"22,keyasint,omitempty"`
+	// Listed are the keys that a partition of a list takes, ascending.
+	Listed []Listed `cbor:"23,keyasint,omitempty"`
+}
+
+// Listed is one value, or one row of values, of a partition of a list.
+type Listed struct {
+	Key  []byte    `cbor:"1,keyasint"`
+	Text []*string `cbor:"2,keyasint"` // literals, one a column, for SHOW; nil = NULL
+}
+
+// Lists reports whether a partition of a list takes a key.
+func (p *Partition) Lists(key []byte) bool {
+	_, found := slices.BinarySearchFunc(p.Listed, key, func(l Listed, key []byte) int { return bytes.Compare(l.Key, key) })
+	return found
+}
+
+// TakesAlike reports whether two partitions take the same rows.
+func (p *Partition) TakesAlike(q *Partition) bool {
+	return bytes.Equal(p.Lower, q.Lower) && bytes.Equal(p.Upper, q.Upper) && (p.Upper == nil) == (q.Upper == nil) &&
+		slices.EqualFunc(p.Listed, q.Listed, func(a, b Listed) bool { return bytes.Equal(a.Key, b.Key) })
 }
 
 // CommitNeed is how many replicas of a tablet of the table a commit has to be in: the quorum of those that there are, and of those that are

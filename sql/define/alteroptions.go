@@ -16,7 +16,7 @@ func collationNote(name string) string {
 // alterClauses names clauses of ALTER TABLE that are not done.
 var alterClauses = map[ast.AlterTableType]string{
 	ast.AlterTableIndexInvisible: "ALTER INDEX", ast.AlterTableOrderByColumns: "ORDER BY",
-	ast.AlterTablePartition: "PARTITION BY", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING",
+	ast.AlterTablePartition: "PARTITION BY", ast.AlterTableAddPartitions: "ADD PARTITION PARTITIONS", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING",
 	ast.AlterTableCoalescePartitions: "COALESCE PARTITION", ast.AlterTableReorganizePartition: "REORGANIZE PARTITION",
 	ast.AlterTableExchangePartition: "EXCHANGE PARTITION", ast.AlterTableRebuildPartition: "REBUILD PARTITION",
 	ast.AlterTableOptimizePartition: "OPTIMIZE PARTITION", ast.AlterTableRepairPartition: "REPAIR PARTITION",

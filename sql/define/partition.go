@@ -18,104 +18,8 @@ import (
 	"stele/sql/vec"
 )
 
-// partition settles the partitions: StarRocks' clause, MySQL's RANGE [COLUMNS], or one partition named like the table.
-func (c *creator) partition() error {
-	if c.stmt.Partition != nil {
-		return c.mysqlPartition(c.stmt.Partition)
-	}
-	p := c.tail.Partition
-	if p == nil {
-		c.table.Parts = []catalog.Partition{{Name: c.table.Name}}
-		return nil
-	}
-	if p.Kind != syntax.PartitionRange || p.Columns == nil {
-		return refuse("PARTITION BY " + string(p.Kind))
-	}
-	if err := c.rangeBy(p.Columns); err != nil {
-		return err
-	}
-	parts, err := Partitions(c.ctx.Context, c.table, p.Defs, p.Batches)
-	if err != nil {
-		return err
-	}
-	c.table.Parts = parts
-	return nil
-}
-
-// rangeBy sets the partition columns.
-func (c *creator) rangeBy(names []string) error {
-	ids, err := c.ids(names)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		col := &c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)]
-		t := col.Type
-		if col.Special() || !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
-			return errorf(errno.PartitionColumnNotAllowed, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
-		}
-	}
-	c.table.Partition = &catalog.RangePartition{Columns: ids}
-	return nil
-}
-
-// mysqlPartition reads PARTITION BY RANGE [COLUMNS] (...) of MySQL's grammar.
-func (c *creator) mysqlPartition(p *ast.PartitionOptions) error {
-	if p.Tp != ast.PartitionTypeRange || p.Sub != nil || p.Interval != nil {
-		return refuse("PARTITION BY " + p.Tp.String())
-	}
-	var names []string
-	for _, n := range p.ColumnNames {
-		names = append(names, n.Name.O)
-	}
-	if p.Expr != nil {
-		col, ok := ast.Unparen(p.Expr).(*ast.ColumnNameExpr)
-		if !ok {
-			return refuse("PARTITION BY an expression")
-		}
-		names = []string{col.Name.Name.O}
-	}
-	if err := c.rangeBy(names); err != nil {
-		return err
-	}
-	var defs []syntax.PartitionDef
-	for _, d := range p.Definitions {
-		less, ok := d.Clause.(*ast.PartitionDefinitionClauseLessThan)
-		if !ok {
-			return errorf(errno.RangeNotIncreasing, "VALUES LESS THAN value must be given for each partition")
-		}
-		def := syntax.PartitionDef{Name: d.Name.O}
-		for _, n := range less.Exprs {
-			bound, err := c.bound(n)
-			if err != nil {
-				return err
-			}
-			def.LessThan = append(def.LessThan, bound)
-		}
-		defs = append(defs, def)
-	}
-	parts, err := Partitions(c.ctx.Context, c.table, defs, nil)
-	c.table.Parts = parts
-	return err
-}
-
-// bound reads one bound of MySQL's grammar.
-func (c *creator) bound(n ast.ExprNode) (syntax.Bound, error) {
-	if _, ok := n.(*ast.MaxValueExpr); ok {
-		return syntax.Bound{Kind: syntax.BoundMax}, nil
-	}
-	v, err := plan.Constant(c.ctx.Context, n, "partition function")
-	if err != nil {
-		return syntax.Bound{}, err
-	}
-	if v.Kind != expr.NodeConst || v.Value.Null {
-		return syntax.Bound{}, refuse("this partition bound")
-	}
-	return syntax.Bound{Kind: syntax.BoundString, Value: string(sqltypes.AppendText(nil, v.Type, v.Value, c.ctx.Location()))}, nil
-}
-
 // Partitions makes the partitions that definitions and batches describe, for CREATE TABLE and for ALTER TABLE ADD
-// PARTITION: the new ones alone, in range order. They fit beside those that the table has.
+// PARTITION: the new ones alone, ranges in their order. They fit beside those that the table has.
 func Partitions(ctx *plan.Context, t *catalog.Table, defs []syntax.PartitionDef, batches []syntax.RangeBatch) ([]catalog.Partition, error) {
 	r := &ranger{ctx: ctx, table: t, parts: slices.Clone(t.Parts)}
 	for _, id := range t.Partition.Columns {
@@ -131,12 +35,11 @@ func Partitions(ctx *plan.Context, t *catalog.Table, defs []syntax.PartitionDef,
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(r.parts, func(a, b catalog.Partition) int { return bytes.Compare(a.Lower, b.Lower) })
 	err := r.check()
 	return slices.DeleteFunc(r.parts, func(p catalog.Partition) bool { return p.ID != 0 }), err
 }
 
-// ranger collects range partitions.
+// ranger collects partitions.
 type ranger struct {
 	ctx   *plan.Context
 	table *catalog.Table
@@ -149,8 +52,12 @@ func (r *ranger) define(d *syntax.PartitionDef) error {
 	p := catalog.Partition{Name: d.Name}
 	var err error
 	switch {
+	case r.table.Partition.List != (d.In != nil):
+		return wrongValues(d.In != nil)
 	case d.In != nil:
-		return refuse("VALUES IN in a RANGE partition")
+		if p.Listed, err = r.list(d.In); err != nil {
+			return err
+		}
 	case d.From != nil:
 		if p.Lower, p.LowerText, err = r.key(d.From); err != nil {
 			return err
@@ -230,34 +137,93 @@ func (r *ranger) add(p catalog.Partition) error {
 // follows the prefix.
 func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 	if len(bounds) != len(r.cols) {
-		return nil, nil, errorf(errno.PartitionColumnList, "Inconsistency in usage of column lists for partitioning")
+		return nil, nil, errColumnList()
 	}
 	var key []byte
 	var text []string
 	for i, bd := range bounds {
-		switch bd.Kind {
-		case syntax.BoundMax:
+		if bd.Kind == syntax.BoundMax {
 			if i == 0 {
 				return nil, slices.Repeat([]string{"MAXVALUE"}, len(r.cols)), nil
 			}
 			return vec.KeySuccessor(key), append(text, "MAXVALUE"), nil
-		case syntax.BoundNull, syntax.BoundExpr:
-			return nil, nil, refuse("this partition bound")
+		}
+		v, shown, err := r.value(bd, &r.cols[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if v.Null {
+			return nil, nil, errorf(errno.NullInLessThan, "Not allowed to use NULL value in VALUES LESS THAN")
 		}
 		t := r.cols[i].Type
 		t.NotNull = false
-		v, err := sqltypes.Convert(expr.Value{B: []byte(bd.Value)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.Location())
-		if err != nil {
-			return nil, nil, errorf(errno.PartitionColumnType, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
-		}
 		key = vec.AppendValueKey(key, v, t)
-		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.Location())))
+		text = append(text, shown)
 	}
 	return key, text, nil
 }
 
-// check refuses empty and overlapping ranges.
+func errColumnList() error {
+	return errorf(errno.PartitionColumnList, "Inconsistency in usage of column lists for partitioning")
+}
+
+// value reads one value of a column, or of the function of it that the table is partitioned by, and how it is shown.
+func (r *ranger) value(bd syntax.Bound, col *types.Column) (expr.Value, string, error) {
+	text, null, err := r.constant(bd)
+	if err != nil || null {
+		return expr.Value{Null: true}, "NULL", err
+	}
+	if fn := r.table.Partition.Func; fn != "" {
+		return partitionFuncs[fn].argument(text, col)
+	}
+	t := col.Type
+	t.NotNull = false
+	v, err := sqltypes.Convert(expr.Value{B: []byte(text)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.Location())
+	if err != nil {
+		return v, "", errColumnValue(text, col)
+	}
+	return v, string(sqltypes.AppendText(nil, t, v, r.ctx.Location())), nil
+}
+
+func errColumnValue(text string, col *types.Column) error {
+	return errorf(errno.PartitionColumnType, "Partition column values of incorrect type: '%s' for column '%s'", text, col.Name)
+}
+
+// constant is the text of a bound, which may be an expression of constants; or it is NULL.
+func (r *ranger) constant(bd syntax.Bound) (text string, null bool, err error) {
+	switch bd.Kind {
+	case syntax.BoundString:
+		return bd.Value, false, nil
+	case syntax.BoundNumber:
+		return strings.TrimPrefix(strings.ReplaceAll(bd.Value, " ", ""), "+"), false, nil
+	case syntax.BoundNull:
+		return "", true, nil
+	case syntax.BoundMax:
+		return "", false, errorf(errno.MaxValueInValuesIn, "Cannot use MAXVALUE as value in VALUES IN")
+	}
+	n, err := ast.ParseExpr(bd.Raw)
+	if err != nil {
+		return "", false, refuse("the partition bound " + bd.Raw)
+	}
+	v, err := plan.Constant(r.ctx, n, "partition function")
+	if err != nil {
+		return "", false, err
+	}
+	if v.Kind != expr.NodeConst {
+		return "", false, refuse("a partition bound that is no constant")
+	}
+	return string(sqltypes.AppendText(nil, v.Type, v.Value, r.ctx.Location())), v.Value.Null, nil
+}
+
+// check puts ranges in order, and refuses empty and overlapping ones.
 func (r *ranger) check() error {
+	if r.table.Partition.List {
+		if len(r.parts) == 0 {
+			return errorf(errno.PartitionsMissing, "For LIST partitions each partition must be defined")
+		}
+		return nil
+	}
+	slices.SortStableFunc(r.parts, func(a, b catalog.Partition) int { return bytes.Compare(a.Lower, b.Lower) })
 	for i := range r.parts {
 		p := &r.parts[i]
 		if p.Upper != nil && bytes.Compare(p.Lower, p.Upper) >= 0 {
@@ -267,16 +233,13 @@ func (r *ranger) check() error {
 			return errorf(errno.RangeNotIncreasing, "Range of partition '%s' intersects that of '%s'", p.Name, r.parts[i-1].Name)
 		}
 	}
-	if len(r.parts) == 0 && r.table.Partition == nil {
-		return errorf(errno.PartitionsMissing, "For RANGE partitions each partition must be defined")
-	}
 	return nil
 }
 
 // batch adds the partitions of START (a) END (b) EVERY (step).
 func (r *ranger) batch(d *syntax.RangeBatch) error {
-	if len(r.cols) != 1 {
-		return refuse("START ... END ... EVERY over several columns")
+	if by := r.table.Partition; len(r.cols) != 1 || by.List || by.Func != "" {
+		return refuse("START ... END ... EVERY of anything but ranges of one column")
 	}
 	if d.Every < 1 {
 		return errorf(errno.WrongArguments, "EVERY must be positive, got %d", d.Every)

@@ -74,9 +74,7 @@ func showMySQL(b *strings.Builder, names Names, t *catalog.Table) {
 	if t.Comment != "" {
 		b.WriteString(" COMMENT=" + syntax.QuoteText(t.Comment))
 	}
-	if t.Partition != nil {
-		b.WriteString("\nPARTITION BY RANGE COLUMNS(" + quoteNames(t, t.Partition.Columns, ",") + ")\n(" + mysqlPartitions(t) + ")")
-	}
+	b.WriteString(mysqlPartitions(t))
 }
 
 // constraintLines writes foreign keys and CHECK constraints.
@@ -187,23 +185,6 @@ func fraction(t types.ColumnType) string {
 	return fmt.Sprintf("(%d)", t.Scale)
 }
 
-// mysqlPartitions writes PARTITION p VALUES LESS THAN (...). Bounds of integers are bare: other servers take nothing else.
-func mysqlPartitions(t *catalog.Table) string {
-	var out []string
-	for i := range t.Parts {
-		at := 0
-		bound := boundTexts(t.Parts[i].UpperText, func(v string) string {
-			at++
-			if t.Schema.Columns[t.Schema.ColumnIndex(t.Partition.Columns[at-1])].Type.IsInteger() {
-				return v
-			}
-			return syntax.QuoteText(v)
-		})
-		out = append(out, "PARTITION "+syntax.QuoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
-	}
-	return strings.Join(out, ",\n ")
-}
-
 // boundTexts writes the values of one end of a partition.
 func boundTexts(text []string, quote func(string) string) string {
 	if len(text) == 0 {
@@ -247,7 +228,11 @@ func showStarRocks(b *strings.Builder, names Names, t *catalog.Table) {
 		b.WriteString("COMMENT " + quoteDouble(t.Comment) + "\n")
 	}
 	if t.Partition != nil {
-		b.WriteString("PARTITION BY RANGE(" + quoteNames(t, t.Partition.Columns, ", ") + ")\n(" + starRocksPartitions(t) + ")\n")
+		kind := "RANGE"
+		if t.Partition.List {
+			kind = "LIST"
+		}
+		b.WriteString("PARTITION BY " + kind + "(" + strings.ReplaceAll(PartitionExpression(t), ",", ", ") + ")\n(" + starRocksPartitions(t) + ")\n")
 	}
 	if t.Schema.HasRowID() && len(t.HashBy) == 1 && t.HashBy[0] == t.Schema.Key[0] {
 		fmt.Fprintf(b, "DISTRIBUTED BY RANDOM BUCKETS %d\n", t.Buckets)
@@ -300,7 +285,9 @@ func starRocksPartitions(t *catalog.Table) string {
 		p := &t.Parts[i]
 		line := "PARTITION " + p.Name + " VALUES "
 		upper := boundTexts(p.UpperText, quoteDouble)
-		if len(p.LowerText) == 0 || p.Upper == nil {
+		if t.Partition.List {
+			line += "IN (" + PartitionValues(t, p) + ")"
+		} else if len(p.LowerText) == 0 || p.Upper == nil {
 			line += "LESS THAN (" + upper + ")"
 		} else {
 			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"

@@ -98,7 +98,7 @@ func (p *pruner) named(part *catalog.Partition) bool {
 	return p.parts == nil || slices.Contains(p.parts, part.ID)
 }
 
-// reaches reports whether a partition is read and its range meets the conditions on the first partition column.
+// reaches reports whether a partition is read and takes rows that the conditions on the first partition column allow.
 func (p *pruner) reaches(part *catalog.Partition) bool {
 	if !p.named(part) {
 		return false
@@ -108,6 +108,11 @@ func (p *pruner) reaches(part *catalog.Partition) bool {
 	}
 	ranges := p.ranges(p.table.Partition.Columns[0])
 	return slices.ContainsFunc(ranges, func(r keyRange) bool {
+		if p.table.Partition.List {
+			return slices.ContainsFunc(part.Listed, func(l catalog.Listed) bool {
+				return bytes.Compare(l.Key, r.lo) >= 0 && (r.hi == nil || bytes.Compare(l.Key, r.hi) < 0)
+			})
+		}
 		return (part.Upper == nil || bytes.Compare(r.lo, part.Upper) < 0) && (r.hi == nil || bytes.Compare(part.Lower, r.hi) < 0)
 	})
 }

@@ -125,8 +125,16 @@ func columnIndexes(to []int, t *catalog.Table, ids []types.ColumnID) []int {
 	return to
 }
 
-// partitionOf finds the partition whose range holds the key, or -1; partitions are in range order and do not overlap.
+// partitionOf finds the partition that takes the key, or -1; ranges are in order and do not overlap.
 func partitionOf(t *catalog.Table, key []byte) int {
+	if t.Partition.List {
+		for i := range t.Parts {
+			if t.Parts[i].Lists(key) {
+				return i
+			}
+		}
+		return -1
+	}
 	i := sort.Search(len(t.Parts), func(i int) bool {
 		return t.Parts[i].Upper == nil || bytes.Compare(key, t.Parts[i].Upper) < 0
 	})

@@ -7,6 +7,7 @@ import (
 
 	"stele/fe/stmt"
 	"stele/meta/catalog"
+	"stele/sql/define"
 	"stele/sql/syntax"
 )
 
@@ -19,7 +20,7 @@ var PartitionColumns = stmt.Cols(`
 	VisibleVersionHash       int   Always 0.
 	State                    text  NORMAL.
 	PartitionKey             text  Columns that the table is partitioned by.
-	Range                    text  Values that go here; empty when the table is not partitioned.
+	Range                    text  Values that go here, also those of a list; empty when the table is not partitioned.
 	DistributionKey          text  Columns that rows are spread over buckets by.
 	Buckets                  int   Tablets.
 	ReplicationNum           int   Replicas that each tablet should have.
@@ -52,6 +53,9 @@ func PartitionRows(e *stmt.Env, t *catalog.Table) []stmt.Row {
 	key := ""
 	if t.Partition != nil {
 		key = stmt.ColumnNames(t, t.Partition.Columns)
+		if fn := t.Partition.Func; fn != "" {
+			key = fn + "(" + key + ")"
+		}
 	}
 	var rows []stmt.Row
 	for i := range t.Parts {
@@ -75,10 +79,13 @@ func distribution(t *catalog.Table) string {
 	return stmt.ColumnNames(t, t.HashBy)
 }
 
-// rangeText prints a range: [types: [DATE]; keys: [2019-01-01]; ..types: [DATE]; keys: [2020-01-01]; ).
+// rangeText prints a list as that of VALUES IN, and a range: [types: [DATE]; keys: [2019-01-01]; ..types: [DATE]; keys: [2020-01-01]; ).
 func rangeText(t *catalog.Table, p *catalog.Partition) string {
 	if t.Partition == nil {
 		return ""
+	}
+	if t.Partition.List {
+		return "(" + define.PartitionValues(t, p) + ")"
 	}
 	kinds := make([]string, 0, len(t.Partition.Columns))
 	for _, id := range t.Partition.Columns {

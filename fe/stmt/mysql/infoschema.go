@@ -2,14 +2,12 @@ package mysql
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"stele/fe/stmt"
 	"stele/meta/types"
 	"stele/sql/define"
-	"stele/sql/syntax"
 )
 
 // schemaRows makes the Rows of a table of information_schema out of all tables.
@@ -392,32 +390,11 @@ func partitionSchemaRows(e *stmt.Env, t schemaTable) []stmt.Row {
 		}
 		var name, at, method, expr, desc any
 		if t.table.Partition != nil {
-			name, at, method, expr = p.Name, i+1, "RANGE COLUMNS", quotedNames(stmt.ColumnNames(t.table, t.table.Partition.Columns))
-			desc = "MAXVALUE"
-			if p.Upper != nil {
-				desc = upperText(p.UpperText)
-			}
+			name, at = p.Name, i+1
+			method, expr, desc = define.PartitionMethod(t.table.Partition), define.PartitionExpression(t.table), define.PartitionValues(t.table, p)
 		}
 		rows = append(rows, stmt.Row{"def", t.db, t.name, name, nil, at, nil, method, nil, expr, nil, desc, s.Rows, bytes / max(s.Rows, 1), bytes, 0, 0, 0,
 			e.When(p.CreatedMs), nil, nil, nil, "", nil, nil})
 	}
 	return rows
-}
-
-// quotedNames puts each name of a list in backquotes.
-func quotedNames(list string) string {
-	parts := strings.Split(list, ", ")
-	for i, p := range parts {
-		parts[i] = syntax.QuoteName(p)
-	}
-	return strings.Join(parts, ",")
-}
-
-// upperText prints an upper bound as the literals of VALUES LESS THAN.
-func upperText(texts []string) string {
-	parts := make([]string, len(texts))
-	for i, t := range texts {
-		parts[i] = fmt.Sprintf("'%s'", strings.ReplaceAll(t, "'", "''"))
-	}
-	return strings.Join(parts, ",")
 }

@@ -176,7 +176,7 @@ func (w *World) Table(t testing.TB, name string, parts []catalog.Partition, want
 			{ID: 6, Name: "ok", Type: types.ColumnType{Kind: types.KindBool}}}}}
 	tbl.Schema.TableID = tbl.ID
 	if len(parts) > 1 {
-		tbl.Partition = &catalog.RangePartition{Columns: []types.ColumnID{4}}
+		tbl.Partition = &catalog.Partitioning{Columns: []types.ColumnID{4}}
 	}
 	var tablets []catalog.Tablet
 	for i := range parts {

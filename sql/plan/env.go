@@ -105,8 +105,9 @@ type cteScope struct {
 	name    string
 	columns []ast.CIStr
 	query   ast.ResultSetNode
-	// scope is what the query itself may use.
+	// scope is what the query itself may use, outer the query around the one that has the WITH, of which it may use columns.
 	scope *cteScope
+	outer *env
 	next  *cteScope
 	// recursive: the query names itself. running is set for its recursive members.
 	recursive bool
@@ -123,13 +124,13 @@ func (s *cteScope) find(name string) *cteScope {
 	return nil
 }
 
-// with adds the CTEs of a WITH clause.
-func (s *cteScope) with(w *ast.WithClause) (*cteScope, error) {
+// with adds the CTEs of the WITH clause of a query in another one.
+func (s *cteScope) with(w *ast.WithClause, outer *env) (*cteScope, error) {
 	if w == nil {
 		return s, nil
 	}
 	for _, c := range w.CTEs {
-		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s,
+		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s, outer: outer,
 			recursive: w.IsRecursive && usesTable(c.Query.Query, c.Name.L)}
 	}
 	return s, nil

@@ -91,7 +91,8 @@ func (b *binder) tableSource(n *ast.TableSource, outer *env, ctes *cteScope) (so
 	return source{}, refuse("this table reference")
 }
 
-// derived binds a subquery in FROM, which may use columns of the queries around the one that it stands in, or the use of a CTE, which may not.
+// derived binds a subquery in FROM, which may use columns of the queries around the one that it stands in, or the use of a CTE, which may
+// use those around the one with its WITH.
 func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, outer *env, ctes *cteScope) (source, error) {
 	out, err := b.query(q, outer, ctes)
 	if err != nil {
@@ -152,7 +153,7 @@ func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, e
 		case c.recursive:
 			return b.recursive(c, name)
 		}
-		return b.derived(c.query, name, c.columns, nil, c.scope)
+		return b.derived(c.query, name, c.columns, c.outer, c.scope)
 	}
 	db := n.Schema.O
 	if db == "" {

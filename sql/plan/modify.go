@@ -117,7 +117,7 @@ func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, 
 	if err != nil {
 		return nil, err
 	}
-	ctes, err := (*cteScope)(nil).with(with)
+	ctes, err := (*cteScope)(nil).with(with, nil)
 	if err != nil {
 		return nil, err
 	}

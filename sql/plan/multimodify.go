@@ -128,7 +128,7 @@ func differentTables(made []*modifier) error {
 // newJoined binds the tables of a join without a target.
 func newJoined(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause) (*env, error) {
 	b := newBinder(ctx)
-	ctes, err := (*cteScope)(nil).with(with)
+	ctes, err := (*cteScope)(nil).with(with, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	start, err := b.unionAll(seed, c.scope, nil)
+	start, err := b.unionAll(seed, c, c.scope, nil)
 	if err != nil {
 		return source{}, err
 	}
@@ -47,9 +47,12 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 	inner := *c
 	inner.running = r
 	inner.next = c.scope
-	next, err := b.unionAll(step, &inner, r.types)
+	next, err := b.unionAll(step, c, &inner, r.types)
 	if err != nil {
 		return source{}, err
+	}
+	if len(start.rel.freeColumns())+len(next.rel.freeColumns()) > 0 {
+		return source{}, refuse("a recursive common table expression that uses columns of the query around it")
 	}
 	if start, err = b.stepTypes(start, r.types, false); err != nil {
 		return source{}, err
@@ -122,11 +125,11 @@ func members(c *cteScope, list []ast.Node) (seed, step []ast.Node, all bool, err
 	return seed, step, all, nil
 }
 
-// unionAll binds members and puts their rows together, in the types want or in those that they have in common.
-func (b *binder) unionAll(list []ast.Node, ctes *cteScope, want []types.ColumnType) (queryOut, error) {
+// unionAll binds members of a CTE and puts their rows together, in the types want or in those that they have in common.
+func (b *binder) unionAll(list []ast.Node, c *cteScope, ctes *cteScope, want []types.ColumnType) (queryOut, error) {
 	var acc queryOut
 	for i, n := range list {
-		out, _, err := b.setMember(n, nil, ctes)
+		out, _, err := b.setMember(n, c.outer, ctes)
 		if err == nil {
 			out, err = b.showFields(out)
 		}

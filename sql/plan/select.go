@@ -42,7 +42,7 @@ func (b *binder) query(n ast.Node, outer *env, ctes *cteScope) (queryOut, error)
 
 // selectStmt binds one SELECT.
 func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (queryOut, error) {
-	ctes, err := ctes.with(n.With)
+	ctes, err := ctes.with(n.With, outer)
 	if err != nil {
 		return queryOut{}, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // setStmt binds a chain of UNION, EXCEPT and INTERSECT with its ORDER BY and LIMIT.
 func (b *binder) setStmt(n *ast.SetOprStmt, outer *env, ctes *cteScope) (queryOut, error) {
-	ctes, err := ctes.with(n.With)
+	ctes, err := ctes.with(n.With, outer)
 	if err != nil {
 		return queryOut{}, err
 	}
@@ -24,7 +24,7 @@ func (b *binder) setStmt(n *ast.SetOprStmt, outer *env, ctes *cteScope) (queryOu
 // setList binds the members of a chain. INTERSECT binds tighter: the parser has grouped such members in lists already or
 // leaves them in line, so a run of INTERSECTs is taken together first.
 func (b *binder) setList(n *ast.SetOprSelectList, order *ast.OrderByClause, limit *ast.Limit, outer *env, ctes *cteScope) (queryOut, error) {
-	ctes, err := ctes.with(n.With)
+	ctes, err := ctes.with(n.With, outer)
 	if err != nil {
 		return queryOut{}, err
 	}

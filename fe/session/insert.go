@@ -83,7 +83,7 @@ func mayInsert(sql string) bool {
 
 // insert runs INSERT and REPLACE.
 func (s *Session) insert(ctx context.Context, n *parse.InsertStmt, params []plan.Param, out *output) error {
-	ins, err := s.insertAs(ctx, func(ctx context.Context, try attempt) error { return s.write(ctx, s.lockedSource(n, params, try)) },
+	ins, err := s.insertAs(ctx, func(ctx context.Context, try attempt) error { return s.write(ctx, s.lockingFirst(n, params, try)) },
 		func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 			pctx := s.planContext(cat, now, params)
 			p, err := plan.Insert(pctx, n)

@@ -35,7 +35,7 @@ func (s *Session) keptModify(ctx context.Context, p *pointPlan, values []plan.Pa
 		return false, nil
 	}
 	s.before, s.warnings = s.warnings, diagnostics{}
-	m, err := s.modify(ctx, p.needs&^model.PrivSelect, nil, func(cat *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+	m, err := s.modify(ctx, p.needs&^model.PrivSelect, nil, nil, func(cat *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
 		if !p.current(cat) || !s.mayModify(p) {
 			return nil, errNoPoint
 		}

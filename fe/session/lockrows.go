@@ -12,23 +12,25 @@ import (
 	"stele/sql/errno"
 	"stele/sql/parse"
 	"stele/sql/plan"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
-// lock takes the row locks that a query asks for. Outside a transaction they would go with the statement, so it waits for none;
+// lock takes the row locks that a query asks for, itself (own, nil = it does not) and by queries within it. Outside a transaction they would
+// go with the statement, so it waits for none;
 // NOWAIT takes them to see that nobody else has them, and SKIP LOCKED to know which rows to leave out. The latter leaves a transaction open
 // that ends with the query (alone).
-func (s *Session) lock(ctx context.Context, n *parse.SelectStmt, params []plan.Param) (alone bool, err error) {
+func (s *Session) lock(ctx context.Context, own *parse.SelectStmt, within []*parse.SelectStmt, params []plan.Param) (alone bool, err error) {
 	if s.inTx {
-		return false, s.lockRows(ctx, n, params)
+		return false, s.lockRows(ctx, own, within, params)
 	}
-	if !plan.NoWait(n) && !plan.SkipLocked(n) {
+	if own == nil || !plan.NoWait(own) && !plan.SkipLocked(own) {
 		return false, nil
 	}
 	if err := s.begin(ctx, false, false); err != nil {
 		return false, err
 	}
-	if err = s.lockRows(ctx, n, params); err == nil && plan.SkipLocked(n) {
+	if err = s.lockRows(ctx, own, within, params); err == nil && plan.SkipLocked(own) {
 		return true, nil
 	}
 	if rerr := s.rollback(ctx); err == nil {
@@ -40,61 +42,76 @@ func (s *Session) lock(ctx context.Context, n *parse.SelectStmt, params []plan.P
 // lockRows takes the row locks of SELECT ... FOR UPDATE and FOR SHARE inside a transaction. FOR SHARE locks the rows that the query reads
 // together with others that do; FOR UPDATE writes them as they are. So they are locked at their leaders until the end of the transaction,
 // also when a leader changes, and a row that another transaction has changed since the snapshot is error 1213 here and not
-// at COMMIT. Keys that do not exist are not locked.
-func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []plan.Param) error {
-	wait, locking, share := s.lockWait(), txn.LockInOrder, shares(n)
-	switch n.LockInfo.LockType {
-	case parse.SelectLockForUpdateNoWait, parse.SelectLockForShareNoWait:
-		wait, locking = 0, txn.LockNow
-	case parse.SelectLockForUpdateWaitN:
-		wait = time.Duration(n.LockInfo.WaitSec) * time.Second
-	case parse.SelectLockForUpdateSkipLocked, parse.SelectLockForShareSkipLocked:
-		return s.lockFree(ctx, n, params)
+// at COMMIT. Keys that do not exist are not locked. All is locked in one state, which the statement then reads.
+func (s *Session) lockRows(ctx context.Context, own *parse.SelectStmt, within []*parse.SelectStmt, params []plan.Param) error {
+	if own != nil && plan.SkipLocked(own) {
+		if len(within) > 0 {
+			return sqltypes.NotSupported("SKIP LOCKED of a query with another one in it that locks rows")
+		}
+		return s.lockFree(ctx, own, params)
 	}
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		t.SetLocking(locking)
-		return s.lockIn(ctx, cat, t, n, params, wait, share)
+		if own != nil {
+			if err := s.lockIn(ctx, cat, t, own, params, plan.Locked); err != nil {
+				return err
+			}
+		}
+		return s.lockWithin(ctx, cat, t, within, params)
 	})
 	var refusal *txn.Refusal
-	if wait == 0 && errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_LOCK_TIMEOUT {
+	if own != nil && plan.NoWait(own) && errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_LOCK_TIMEOUT {
 		return sqlErr(errno.LockNowait, "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.")
 	}
 	return err
 }
 
-// lockIn takes the row locks of a query in a transaction.
-func (s *Session) lockIn(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, n *parse.SelectStmt, params []plan.Param, wait time.Duration, share bool) error {
-	now := s.clock()
-	pctx := s.planContext(cat, now, params)
-	plans, err := plan.Locked(pctx, n)
-	if err != nil {
-		return err
-	}
-	for _, p := range plans {
-		if err := s.touch(ctx, cat, t, pctx, p, now, wait, share); err != nil {
+// lockWithin takes the row locks that queries within a statement ask for.
+func (s *Session) lockWithin(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, within []*parse.SelectStmt, params []plan.Param) error {
+	for _, n := range within {
+		if err := s.lockIn(ctx, cat, t, n, params, plan.LockedWithin); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lockedSource is a try of INSERT … SELECT … FOR UPDATE or FOR SHARE: the rows are locked in the state in which they are read, and then the try goes on. Other
-// queries are their own.
-func (s *Session) lockedSource(n *parse.InsertStmt, params []plan.Param, try attempt) attempt {
-	of, ok := n.Select.(*parse.SelectStmt)
-	if !ok {
-		return try
+// lockIn takes the row locks of a query in a transaction.
+func (s *Session) lockIn(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, n *parse.SelectStmt, params []plan.Param,
+	locked func(*plan.Context, *parse.SelectStmt) ([]*plan.ModifyPlan, error)) error {
+	wait, locking := s.lockWait(), txn.LockInOrder
+	switch n.LockInfo.LockType {
+	case parse.SelectLockForUpdateNoWait, parse.SelectLockForShareNoWait:
+		wait, locking = 0, txn.LockNow
+	case parse.SelectLockForUpdateWaitN:
+		wait = time.Duration(n.LockInfo.WaitSec) * time.Second
 	}
-	update, share := plan.Locking(of)
-	if !update && !share || plan.NoWait(of) || plan.SkipLocked(of) { // which are refused
+	t.SetLocking(locking)
+	now := s.clock()
+	pctx := s.planContext(cat, now, params)
+	plans, err := locked(pctx, n)
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if err := s.touch(ctx, cat, t, pctx, p, now, wait, shares(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockingFirst is a try of a statement that writes: what its queries are to lock is locked in the state in which they are read, and then
+// the try goes on.
+func (s *Session) lockingFirst(n parse.Node, params []plan.Param, try attempt) attempt {
+	within := plan.LocksWithin(n)
+	if len(within) == 0 {
 		return try
 	}
 	return func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		if !s.inTx { // a row may be locked and written
 			t.Keep()
 		}
-		t.SetLocking(txn.LockInOrder)
-		if err := s.lockIn(ctx, cat, t, of, params, s.lockWait(), share); err != nil {
+		if err := s.lockWithin(ctx, cat, t, within, params); err != nil {
 			return err
 		}
 		return try(ctx, cat, t)

@@ -22,7 +22,7 @@ import (
 
 // update runs UPDATE.
 func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, model.PrivUpdate, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+	m, err := s.modify(ctx, model.PrivUpdate, n, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
 		return plan.Updates(pctx, n)
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Session) updated(m modified, out *output) error {
 
 // delete runs DELETE.
 func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, model.PrivDelete, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
+	m, err := s.modify(ctx, model.PrivDelete, n, params, func(_ *catalog.Catalog, pctx *plan.Context) ([]*plan.ModifyPlan, error) {
 		return plan.Deletes(pctx, n)
 	})
 	if err != nil {
@@ -64,12 +64,12 @@ type modified struct {
 	told                       toldID
 }
 
-// modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
-func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param,
+// modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits. n is nil if it has no queries in it.
+func (s *Session) modify(ctx context.Context, need model.Privilege, n parse.Node, params []plan.Param,
 	planned func(*catalog.Catalog, *plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
 	var total modified
 	warned := s.warnings
-	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+	err := s.write(ctx, s.lockingFirst(n, params, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := s.clock()
 		pctx := s.planContext(cat, now, params)
 		plans, err := planned(cat, pctx)
@@ -109,7 +109,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		}
 		s.warnPlanned(pctx)
 		return nil
-	})
+	}))
 	return total, err
 }
 

@@ -30,10 +30,10 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	s.implicit()
 	alone := false // in a transaction that ends with the query
 	q := asked{now: s.clock(), read: s.readFor}
-	if update, share := plan.Locking(n); update || share {
+	if own, within := s.locking(n); own != nil || within != nil {
 		defer func() { s.picked = nil }()
 		var err error
-		if alone, err = s.lock(ctx, n.(*parse.SelectStmt), params); err != nil {
+		if alone, err = s.lock(ctx, own, within, params); err != nil {
 			return err
 		}
 		if s.inTx {
@@ -58,6 +58,17 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	s.foundRows, err = out.stream(ctx, q.plan.Schema, s.limited(n, q.rows), s.warningCount())
 	s.foundRows = max(s.foundRows, total)
 	return s.ended(ctx, err)
+}
+
+// locking returns a query if it asks for row locks, and the queries within it that do, where that counts.
+func (s *Session) locking(n parse.StmtNode) (own *parse.SelectStmt, within []*parse.SelectStmt) {
+	if update, share := plan.Locking(n); update || share {
+		own = n.(*parse.SelectStmt)
+	}
+	if s.inTx {
+		within = plan.LocksWithin(n)
+	}
+	return own, within
 }
 
 // asked is a query whose first rows are there.

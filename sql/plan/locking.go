@@ -6,6 +6,7 @@ import (
 
 	"stele/sql/errno"
 	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
 )
 
 // Locked plans which rows of which tables a SELECT ... FOR UPDATE locks, as a DELETE would find them; nothing when it reads no stored table.
@@ -36,6 +37,37 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) ([]*ModifyPlan, error) {
 		out = append(out, m.plan)
 	}
 	return out, nil
+}
+
+// LocksWithin lists the queries within a statement that ask for row locks and can wait for them: those in FROM, in conditions and in WITH,
+// members of a UNION, and what an INSERT reads. Those among the VALUES of an INSERT are not looked for, as there may be many rows of them.
+func LocksWithin(n ast.Node) (within []*ast.SelectStmt) {
+	look := n
+	if insert, ok := n.(*ast.InsertStmt); ok {
+		look = insert.Select
+	}
+	if look == nil {
+		return nil
+	}
+	ast.Inspect(look, func(x ast.Node) bool {
+		if s, ok := x.(*ast.SelectStmt); ok && x != n && !NoWait(s) && !SkipLocked(s) {
+			if update, share := Locking(s); update || share {
+				within = append(within, s)
+			}
+		}
+		return true
+	})
+	return within
+}
+
+// LockedWithin is Locked of a query within a statement, which must stand for itself.
+func LockedWithin(ctx *Context, stmt *ast.SelectStmt) ([]*ModifyPlan, error) {
+	plans, err := Locked(ctx, stmt)
+	what, known := sqltypes.AsError(err)
+	if known && (what.Code == errno.UnknownColumn || what.Code == errno.NoSuchTable) {
+		return nil, refuse("FOR UPDATE or FOR SHARE of a query that does not stand for itself (" + what.Error() + ")")
+	}
+	return plans, err
 }
 
 // LockedFree plans which rows SKIP LOCKED may lock: the first n of them, a negative n is all. want is how many it is to lock of them, negative

@@ -59,9 +59,13 @@ func (a *columnAlterer) alterColumns(specs []*ast.AlterTableSpec) (changed bool,
 func (a *columnAlterer) clause(spec *ast.AlterTableSpec) (mine bool, err error) {
 	switch spec.Tp {
 	case ast.AlterTableAddColumns:
-		return true, a.add(spec)
+		return a.add(spec)
 	case ast.AlterTableDropColumn:
-		return true, a.drop(spec.OldColumnName.Name.O, spec.IfExists)
+		if name := spec.OldColumnName.Name.O; spec.IfExists && a.find(name) < 0 {
+			a.notes = append(a.notes, "Can't DROP COLUMN `"+name+"`; check that it exists")
+			return false, nil
+		}
+		return true, a.drop(spec.OldColumnName.Name.O)
 	case ast.AlterTableRenameColumn:
 		at, err := a.known(spec.OldColumnName.Name.O)
 		if err != nil {
@@ -106,17 +110,20 @@ func (a *columnAlterer) free(name string, self int) error {
 	return nil
 }
 
-func (a *columnAlterer) add(spec *ast.AlterTableSpec) error {
+// add adds the columns of a clause, but for those that may be there and are.
+func (a *columnAlterer) add(spec *ast.AlterTableSpec) (changed bool, err error) {
 	a.keys = append(a.keys, spec.NewConstraints...)
 	for _, def := range spec.NewColumns {
-		if spec.IfNotExists && a.find(def.Name.Name.O) >= 0 {
+		if name := def.Name.Name.O; spec.IfNotExists && a.find(name) >= 0 {
+			a.notes = append(a.notes, "Duplicate column name '"+name+"'")
 			continue
 		}
+		changed = true
 		if err := a.addOne(def, spec.Position); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition) error {
@@ -222,11 +229,8 @@ func (a *columnAlterer) place(col types.Column, position *ast.ColumnPosition, at
 	return nil
 }
 
-func (a *columnAlterer) drop(name string, ifExists bool) error {
+func (a *columnAlterer) drop(name string) error {
 	at := a.find(name)
-	if at < 0 && ifExists {
-		return nil
-	}
 	if at < 0 {
 		return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
 	}

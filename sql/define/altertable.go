@@ -157,9 +157,11 @@ func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*Ch
 	}
 	a := newTableAlterer(ctx, t)
 	if stmt.IfNotExists && hasKey(t, stmt.IndexName) {
+		a.notes = append(a.notes, keyThere(stmt.IndexName))
 		return a.finish()
 	}
 	a.change.effective = true
+	a.noteInvisible(stmt.IndexName, stmt.IndexOption)
 	if err := addedKey(a.to, stmt.IndexName, stmt.IndexPartSpecifications, form); err != nil {
 		return nil, err
 	}
@@ -169,12 +171,24 @@ func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*Ch
 // DropIndex works out DROP INDEX.
 func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*Change, error) {
 	a := newTableAlterer(ctx, t)
-	if err := dropKey(a.to, stmt.IndexName, stmt.IfExists); err != nil {
+	if err := a.dropKey(stmt.IndexName, stmt.IfExists); err != nil {
 		return nil, err
 	}
 	a.change.effective = len(a.to.Unique) < len(t.Unique)
 	return a.finish()
 }
+
+// dropKey takes a secondary key away, or notes that there is none.
+func (a *tableAlterer) dropKey(name string, ifExists bool) error {
+	if ifExists && keyNamed(a.to, name) < 0 {
+		a.notes = append(a.notes, "Can't DROP INDEX `"+name+"`; check that it exists")
+		return nil
+	}
+	return dropKey(a.to, name)
+}
+
+// keyThere is the note of a key that need not be added.
+func keyThere(name string) string { return "Duplicate key name '" + name + "'" }
 
 // dropped takes keys and constraints away.
 func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
@@ -186,7 +200,7 @@ func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
 	}
 	switch spec.Tp {
 	case ast.AlterTableDropIndex:
-		return dropKey(a.to, spec.Name, spec.IfExists)
+		return a.dropKey(spec.Name, spec.IfExists)
 	case ast.AlterTableDropForeignKey:
 		return a.dropForeignKey(spec.Name, spec.IfExists)
 	case ast.AlterTableDropCheck: // DROP CONSTRAINT as well, which may mean a key
@@ -199,7 +213,7 @@ func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
 			return a.dropForeignKey(name, false)
 		}
 		if i := keyNamed(a.to, name); i >= 0 && a.to.Unique[i].Unique {
-			return dropKey(a.to, name, false)
+			return a.dropKey(name, false)
 		}
 		return errorf(errno.NoSuchCheck, "Check constraint '%s' is not found in the table.", name)
 	}
@@ -277,10 +291,15 @@ func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
 		return err
 	}
 	form, err := keyKind(k)
-	if err != nil || k.IfNotExists && hasKey(a.to, k.Name) {
+	if err != nil {
 		return err
 	}
+	if k.IfNotExists && hasKey(a.to, k.Name) {
+		a.notes = append(a.notes, keyThere(k.Name))
+		return nil
+	}
 	a.change.effective = true
+	a.noteInvisible(k.Name, k.Option)
 	return addedKey(a.to, k.Name, k.Keys, form)
 }
 

@@ -51,6 +51,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 			return nil, err
 		}
 	}
+	c.spec.Notes = c.notes
 	return c.spec, nil
 }
 
@@ -148,7 +149,6 @@ func (c *creator) columns() error {
 		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
 		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
 	}
-	c.spec.Notes = append(c.spec.Notes, c.notes...)
 	if c.stmt.Select != nil {
 		return c.selected()
 	}
@@ -244,7 +244,7 @@ func foreignType(col *types.Column, word string) error {
 	return nil
 }
 
-func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) }
+func (c *creator) note(text string) { c.notes = append(c.notes, text) }
 
 // collation reads the collation of columns that name none: that of the database, unless the table names one or a character set.
 func (c *creator) collation() error {
@@ -281,7 +281,7 @@ func (c *creator) inCharset(def *ast.ColumnDef) *ast.ColumnDef {
 
 // layout settles how the columns compare by which rows are found.
 func (c *creator) layout() error {
-	c.spec.Notes = append(c.spec.Notes, byBytes(c.table.Schema.Columns, c.table.Locator())...)
+	c.notes = append(c.notes, byBytes(c.table.Schema.Columns, c.table.Locator())...)
 	return nil
 }
 

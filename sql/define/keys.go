@@ -55,6 +55,7 @@ func (c *creator) constraints() error {
 		if err := addKey(c.table, k.Name, names, form, k.Keys); err != nil {
 			return err
 		}
+		c.noteInvisible(k.Name, k.Option)
 	}
 	slices.SortStableFunc(c.table.Unique, uniqueFirst)
 	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
@@ -115,6 +116,13 @@ func fullTextOptions(o *ast.IndexOption) error {
 	return nil
 }
 
+// noteInvisible says of a key that is to be passed over that it is not.
+func (d *definer) noteInvisible(name string, o *ast.IndexOption) {
+	if o != nil && o.Visibility == ast.IndexVisibilityInvisible {
+		d.notes = append(d.notes, "INVISIBLE of key '"+name+"' is not kept: queries use it")
+	}
+}
+
 // searchable refuses columns that MATCH cannot search: their texts compare alike.
 func searchable(t *catalog.Table, ids []types.ColumnID) error {
 	first := t.Schema.Columns[t.Schema.ColumnIndex(ids[0])].Type.Collation
@@ -136,7 +144,7 @@ func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, form keyFor
 	var names []string
 	for _, p := range parts {
 		if p.Column == nil {
-			return nil, refuse("a key over an expression")
+			return nil, refuse("a key over an expression; a key over a generated column may stand for it")
 		}
 		if i := t.Schema.ColumnNamed(p.Column.Name.O); i >= 0 && p.Length > 0 && form != fullTextForm {
 			switch c := &t.Schema.Columns[i]; {
@@ -340,15 +348,13 @@ func keyNamed(t *catalog.Table, name string) int {
 }
 
 // dropKey takes a secondary key away.
-func dropKey(t *catalog.Table, name string, ifExists bool) error {
-	switch i := keyNamed(t, name); {
-	case i >= 0:
-		t.Unique = slices.Delete(t.Unique, i, i+1)
-		return nil
-	case ifExists:
-		return nil
+func dropKey(t *catalog.Table, name string) error {
+	i := keyNamed(t, name)
+	if i < 0 {
+		return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
 	}
-	return errorf(errno.CannotDropColumnOrKey, "Can't DROP '%s'; check that column/key exists", name)
+	t.Unique = slices.Delete(t.Unique, i, i+1)
+	return nil
 }
 
 // renameKey gives a secondary key another name.

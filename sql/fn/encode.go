@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"stele/meta/types"
-	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -53,7 +52,7 @@ func init() {
 		Def{Name: "ascii", Group: "encoding", Syntax: "ASCII(s)", Doc: "The first byte.", Min: 1, Max: 1, Rule: onTexts(always(tInt)), Row: asciiRow},
 		Def{Name: "ord", Group: "encoding", Syntax: "ORD(s)", Doc: "The code of the first character: its bytes as a number.", Min: 1, Max: 1, Rule: onTexts(always(tInt)), Row: ordRow},
 		Def{Name: "char", Group: "encoding", Syntax: "CHAR(n, ...)", Doc: "The bytes with the given codes; NULLs are skipped.", Min: 1, Max: -1, TakesNull: true, Rule: fixed(tBin, tInt), Row: charRow},
-		Def{Name: "format", Group: "string", Syntax: "FORMAT(x, d)", Doc: "With d digits after the point and commas between thousands.", Min: 2, Max: 2, Rule: formatRule, Row: formatRow},
+		Def{Name: "format", Group: "string", Syntax: "FORMAT(x, d[, locale])", Doc: "With d digits after the point and commas between thousands, or what a locale has in their place; one that is not known is en_US.", Min: 2, Max: 3, TakesNull: true, Rule: formatRule, Row: formatRow},
 		Def{Name: "uuid", Group: "encoding", Syntax: "UUID()", Doc: "A new random UUID.", Min: 0, Max: 0, Volatile: true, Rule: fixed(varchar(36)), Row: uuidRow},
 		Def{Name: "is_uuid", Group: "encoding", Syntax: "IS_UUID(s)", Doc: "Whether s is a UUID.", Min: 1, Max: 1, Rule: fixed(tBool, tStr),
 			Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Bool(isUUID(string(a[0].B))), nil }},
@@ -241,48 +240,6 @@ func charRow(_ *Call, a []vec.Value) (vec.Value, error) {
 		}
 	}
 	return vec.Str(out), nil
-}
-
-func formatRule(_ string, a []T) ([]T, T, error) {
-	x := numeric(a[0])
-	if x.Kind == types.KindBigInt {
-		x = decimal(20, 0)
-	}
-	return []T{x, tInt}, tStr, nil
-}
-
-func formatRow(c *Call, a []vec.Value) (vec.Value, error) {
-	d := int32(max(0, min(a[1].I, maxScale)))
-	var s []byte
-	if c.Args[0].Kind == types.KindDouble {
-		r := roundFloat(a[0].F, int64(d))
-		s = strconv.AppendFloat(nil, r, 'f', int(d), 64)
-	} else {
-		v, ok := sqltypes.Rescale(decimalOf(a[0], c.Args[0]), c.Args[0].Scale, d)
-		if !ok { // so many digits that the last ones are zeros
-			v, d = decimalOf(a[0], c.Args[0]), c.Args[0].Scale
-		}
-		s = sqltypes.AppendDecimal(nil, v, d)
-	}
-	return vec.Str(groupThousands(s)), nil
-}
-
-func groupThousands(s []byte) []byte {
-	var out []byte
-	if len(s) > 0 && s[0] == '-' {
-		out, s = append(out, '-'), s[1:]
-	}
-	whole, frac, _ := strings.Cut(string(s), ".")
-	for i, c := range []byte(whole) {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			out = append(out, ',')
-		}
-		out = append(out, c)
-	}
-	if frac != "" {
-		out = append(append(out, '.'), frac...)
-	}
-	return out
 }
 
 func uuidRow(_ *Call, _ []vec.Value) (vec.Value, error) {

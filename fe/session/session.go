@@ -483,6 +483,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.setVariables(ctx, st, n, params, out)
 	case *parse.UseStmt:
 		return s.use(ctx, n, out)
+	case *parse.SetRoleStmt:
+		return s.setRole(n, out)
 	case *parse.SavepointStmt:
 		return s.setSavepoint(n, out)
 	case *parse.ReleaseSavepointStmt:
@@ -507,6 +509,16 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 func isDiagnostic(st *parse.Statement) bool {
 	n, ok := st.Node.(*parse.ShowStmt)
 	return ok && (n.Tp == parse.ShowWarnings || n.Tp == parse.ShowErrors)
+}
+
+// setRole runs SET ROLE. There are no roles, so all that an account has are none.
+func (s *Session) setRole(n *parse.SetRoleStmt, out *output) error {
+	switch n.SetRoleOpt {
+	case parse.SetRoleNone, parse.SetRoleDefault, parse.SetRoleAll:
+		return out.warned(s.warningCount())
+	}
+	role, account := n.RoleList[0], s.accountName()
+	return sqlErr(errno.RoleNotGranted, "`%s`@`%s` is not granted to `%s`@`%s`", role.Username, role.Hostname, account.Name, account.Host)
 }
 
 func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error {

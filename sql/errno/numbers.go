@@ -237,6 +237,7 @@ var (
 	DefaultDisallowed         = declare(3769, "HY000", "a DEFAULT has what it cannot have")
 	DefaultFunction           = declare(3770, "HY000", "a DEFAULT calls a function that it cannot call")
 	DefaultVariable           = declare(3772, "HY000", "a DEFAULT refers to a variable")
+	RoleNotGranted            = declare(3530, "HY000", "SET ROLE of a role that the account does not have; there are no roles")
 	DefaultOfExpression       = declare(3773, "HY000", "DEFAULT(c) of a column whose default is an expression")
 	IncompatibleColumns       = declare(3780, "HY000", "a foreign key between columns of different types")
 	CheckNotBoolean           = declare(3812, "HY000", "a CHECK constraint that is no condition")

@@ -67,10 +67,14 @@ func unknownForm(sql string, mode syntax.Mode) string {
 		switch {
 		case is(i, "JSON_TABLE", "("):
 			return "JSON_TABLE"
-		case is(i, "RETURNING", "SIGNED") || is(i, "RETURNING", "UNSIGNED") || is(i, "RETURNING", "CHAR") || is(i, "RETURNING", "DECIMAL"):
+		case is(i, "RETURNING") && slices.ContainsFunc(toks[:i], func(t syntax.Token) bool { return t.Is(sql, "JSON_VALUE") }):
 			return "RETURNING of JSON_VALUE"
 		case is(i, "RETURNING") && i > 0 && (is(0, "INSERT") || is(0, "REPLACE") || is(0, "DELETE")):
 			return "RETURNING"
+		case is(0, "GRANT") && is(i, "WITH", "ADMIN", "OPTION"):
+			return "GRANT of roles"
+		case is(i, "INVISIBLE") && is(1, "TABLE") && !is(i-1, ")"):
+			return "INVISIBLE columns"
 		case is(i, "BY", "RANDOM", "PASSWORD"):
 			return "IDENTIFIED BY RANDOM PASSWORD"
 		}

@@ -313,6 +313,8 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 		return constString(c.User), true, nil
 	case "current_user":
 		return constString(c.Account), true, nil
+	case "current_role":
+		return constString("NONE"), true, nil // there are no roles
 	case "version":
 		return constString(c.Version), true, nil
 	case "connection_id":

@@ -71,7 +71,7 @@ var (
 	OutcomeUnknown            = declare(1180, "08007", "the statement may or may not be in effect: the node that decides went away meanwhile. Look before you repeat it")
 	NoFulltextKey             = declare(1191, "HY000", "MATCH of columns that no FULLTEXT key has")
 	UnknownSystemVariable     = declare(1193, "HY000", "there is no system variable of that name")
-	LockWaitTimeout           = declare(1205, "HY000", "a row lock, or a leading FE, was waited for in vain; the transaction is open and the statement can be repeated")
+	LockWaitTimeout           = declare(1205, "HY000", "a row lock, a leading FE or the leader of a tablet was waited for in vain; the transaction is open and the statement can be repeated")
 	LockTableFull             = declare(1206, "HY000", "a statement would lock more rows than fit")
 	WrongArguments            = declare(1210, "HY000", "a function or statement is given what it cannot take")
 	Deadlock                  = declare(1213, "40001", "the transaction met another one and was rolled back; run it again")

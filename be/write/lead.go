@@ -183,7 +183,7 @@ func refusalOf(id types.TabletID, err error) *refusal {
 		case errors.Is(err, tablet.ErrDropped): // since the statement began: another replica leads by now
 			r.code = bepb.WriteResponse_NO_TABLET
 		case cutOff(err): // the call, or this BE; nothing is wrong with the statement
-			r.code = bepb.WriteResponse_BEHIND
+			r.code, r.err = bepb.WriteResponse_BEHIND, fmt.Errorf("the call was cut off: %w", err)
 		}
 	}
 	return r

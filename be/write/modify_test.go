@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -324,7 +325,7 @@ func TestCutOff(t *testing.T) {
 		modify.LockWaitMs = 60_000
 		write.TxnId = uint64(o.begin())
 		for what, resp := range map[string]*bepb.WriteResponse{"write": o.w.Write(ctx, write), "update": o.w.Modify(ctx, modify).Write} {
-			if resp.Refusal != bepb.WriteResponse_BEHIND {
+			if resp.Refusal != bepb.WriteResponse_BEHIND || !strings.HasPrefix(resp.Message, "the call was cut off: ") {
 				t.Errorf("%s: %s, %s", what, resp.Refusal, resp.Message)
 			}
 		}

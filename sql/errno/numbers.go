@@ -21,6 +21,7 @@ var (
 	ServerShutdown            = declare(1053, "08S01", "the FE is stopping; connect to another one")
 	UnknownColumn             = declare(1054, "42S22", "no table of the query has a column of that name")
 	NotGrouped                = declare(1055, "42000", "a column is neither grouped by nor aggregated, under ONLY_FULL_GROUP_BY")
+	WrongGroupField           = declare(1056, "42000", "GROUP BY names an item of SELECT that is an aggregate")
 	NameTooLong               = declare(1059, "42000", "a name has more than 64 characters")
 	DuplicateColumn           = declare(1060, "42S21", "two columns of one name")
 	DuplicateKeyName          = declare(1061, "42000", "two keys of one name")

@@ -242,7 +242,7 @@ func (n *node) housekeeping(ctx context.Context) {
 		case now := <-tick.C:
 			ms := now.UnixMilli()
 			_, err := n.meta.Propose(ctx, &command.ExpireHints{NowMs: ms},
-				&command.ExpireTxns{NowMs: ms, TimeoutMs: txnTimeout.Milliseconds(), KeepMs: outcomeKeep.Milliseconds()})
+				&command.ExpireTxns{NowMs: ms, TimeoutMs: txnTimeout.Milliseconds(), KeepMs: outcomeKeep.Milliseconds(), Notes: true})
 			if err != nil && ctx.Err() == nil {
 				n.log.Warn("housekeeping", "err", err)
 			}

@@ -182,9 +182,17 @@ func refusalOf(id types.TabletID, err error) *refusal {
 			r.code = bepb.WriteResponse_CONFLICT
 		case errors.Is(err, tablet.ErrDropped): // since the statement began: another replica leads by now
 			r.code = bepb.WriteResponse_NO_TABLET
+		case cutOff(err): // the call, or this BE; nothing is wrong with the statement
+			r.code, r.err = bepb.WriteResponse_BEHIND, fmt.Errorf("the call was cut off: %w", err)
 		}
 	}
 	return r
+}
+
+// cutOff reports whether a call was ended before it was done: by its caller or by its time, or because the connection on which it came is gone (where the
+// caller hung, it may read the answer all the same when it goes on), or because the BE or the disk is closed.
+func cutOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errStopping) || errors.Is(err, tablet.ErrClosed)
 }
 
 func refused(id types.TabletID, err error) *bepb.WriteResponse {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -301,5 +302,35 @@ func TestModifyLeavesOldSnapshotsAlone(t *testing.T) {
 	}
 	if slices.Contains(o.w.locks.holders(), holder{txn, 5}) {
 		t.Fatal("the transaction holds a lock")
+	}
+}
+
+// TestCutOff: a call that was ended before it was done has not failed. An FE that hung while its connection was given up reads such an answer when it
+// goes on, and is to try again.
+func TestCutOff(t *testing.T) {
+	o := newOneTablet(t)
+	o.put(t, 1, 7)
+	if _, err := o.w.locks.acquireFree(o.begin(), 5, [][]byte{keyOf(1)}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	late, stop := context.WithTimeout(context.Background(), 0)
+	defer stop()
+	row := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}, {Type: narrow, N: 1, I64: []int64{3}}}}
+	write := &bepb.WriteRequest{Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50, Ops: []byte{byte(types.OpPut)},
+		Rows: vec.Encode(nil, row)}}, LockWaitMs: 60_000}
+	for _, ctx := range []context.Context{ctx, late} {
+		modify := request(o.begin(), plus(1, 1), 1)
+		modify.LockWaitMs = 60_000
+		write.TxnId = uint64(o.begin())
+		for what, resp := range map[string]*bepb.WriteResponse{"write": o.w.Write(ctx, write), "update": o.w.Modify(ctx, modify).Write} {
+			if resp.Refusal != bepb.WriteResponse_BEHIND || !strings.HasPrefix(resp.Message, "the call was cut off: ") {
+				t.Errorf("%s: %s, %s", what, resp.Refusal, resp.Message)
+			}
+		}
+	}
+	if !cutOff(fmt.Errorf("publish: %w", tablet.ErrClosed)) || !cutOff(errStopping) || cutOff(errNoAnswer) {
+		t.Error("what cuts a call off")
 	}
 }

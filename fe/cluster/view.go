@@ -114,6 +114,9 @@ func fromView(v *viewBE) BE {
 	}
 	if v.MissedMs != 0 {
 		b.FirstMiss = time.UnixMilli(v.MissedMs)
+		if now := time.Now(); b.FirstMiss.After(now) { // by a clock that is ahead of this one
+			b.FirstMiss = now
+		}
 	}
 	for _, d := range v.Disks {
 		b.Disks = append(b.Disks, Disk{ID: d.ID, Path: d.Path, Medium: d.Medium, State: d.State, Total: d.Total, Available: d.Available,

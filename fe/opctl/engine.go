@@ -18,6 +18,7 @@ import (
 	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/process"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -95,7 +96,7 @@ type Engine struct {
 
 // New returns an engine; Run makes it work.
 func New(o Options) *Engine {
-	return &Engine{o: o, now: time.Now, drops: make(chan struct{}, dropsAtATime), manual: true, jobs: map[uint64]*job{}, begun: map[uint64]time.Time{}}
+	return &Engine{o: o, now: process.Steady(), drops: make(chan struct{}, dropsAtATime), manual: true, jobs: map[uint64]*job{}, begun: map[uint64]time.Time{}}
 }
 
 // Run works until ctx ends, then waits for the calls it has begun.
@@ -168,7 +169,7 @@ func (e *Engine) pass(ctx context.Context) (ended int, err error) {
 	now := e.now()
 	for _, op := range ops.Runnable(open) {
 		switch {
-		case op.NextMs > now.UnixMilli():
+		case ops.Pauses(op, now.UnixMilli()):
 			continue
 		case now.Sub(e.begun[op.ID]) < tick && !e.answered(op):
 			e.asked = true

@@ -3,6 +3,7 @@ package opctl
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -16,10 +17,11 @@ import (
 // facts gathers what is true about the tablet of an op.
 func (e *Engine) facts(op *catalog.Op) *ops.Facts {
 	cat := e.o.Log.Current()
-	f := &ops.Facts{NowMs: e.now().UnixMilli(), Nodes: map[types.BEID]ops.Node{}, Seen: map[types.BEID]ops.Seen{},
+	now := e.now()
+	f := &ops.Facts{NowMs: now.UnixMilli(), Nodes: map[types.BEID]ops.Node{}, Seen: map[types.BEID]ops.Seen{},
 		Timeout: e.o.Settings().Timeout.Milliseconds()}
 	for be := range cat.BEs() {
-		f.Nodes[be.ID] = e.node(op, be, f.NowMs)
+		f.Nodes[be.ID] = e.node(op, be, now)
 	}
 	tab, ok := cat.Tablet(op.Tablet)
 	if !ok {
@@ -43,7 +45,7 @@ func (e *Engine) facts(op *catalog.Op) *ops.Facts {
 }
 
 // node says what a BE is. Whether it answers is asked anew for each op: an operator may know of a death before this FE does.
-func (e *Engine) node(op *catalog.Op, be *catalog.BE, nowMs int64) ops.Node {
+func (e *Engine) node(op *catalog.Op, be *catalog.BE, now time.Time) ops.Node {
 	known, _ := e.o.Cluster.Get(be.ID)
 	n := ops.Node{Endpoint: beclient.Address(be.Host, be.Port), Alive: known.Alive, StartMs: known.LastStart.UnixMilli()}
 	begun, ok := e.begun[op.ID]
@@ -51,11 +53,11 @@ func (e *Engine) node(op *catalog.Op, be *catalog.BE, nowMs int64) ops.Node {
 	switch {
 	case known.Alive:
 	case !known.FirstMiss.IsZero():
-		n.DeadSinceMs = known.FirstMiss.UnixMilli()
+		n.DeadSinceMs = now.Add(-now.Sub(known.FirstMiss)).UnixMilli()
 	case !known.LastHeartbeat.IsZero():
-		n.DeadSinceMs = known.LastHeartbeat.UnixMilli()
+		n.DeadSinceMs = now.Add(-now.Sub(known.LastHeartbeat)).UnixMilli()
 	default:
-		n.DeadSinceMs = nowMs // never heard of: this FE leads for a short time only
+		n.DeadSinceMs = now.UnixMilli() // never heard of: this FE leads for a short time only
 	}
 	return n
 }

@@ -24,6 +24,11 @@ type laneKey struct {
 	lane  int
 }
 
+// Pauses reports whether an op is tried again later only. A time that is further away than the longest pause was noted by a clock that was ahead.
+func Pauses(op *model.Op, nowMs int64) bool {
+	return op.NextMs > nowMs && op.NextMs <= nowMs+retryMaxMs
+}
+
 // Runnable picks the ops that may run: the first of each lane of each statement, and of those about one tablet the oldest.
 // Lanes belong to a statement, so that one that is stuck holds up nothing but itself.
 func Runnable(all []*model.Op) []*model.Op {

@@ -480,3 +480,12 @@ func TestOrdered(t *testing.T) {
 		t.Errorf("in hand: %v, want %v", got, want)
 	}
 }
+
+// TestPauses: an op that waits for its next try does not wait for a clock that was far ahead when the time was noted.
+func TestPauses(t *testing.T) {
+	for next, want := range map[int64]bool{0: false, 999: false, 1001: true, 1000 + retryMaxMs: true, 3_600_000: false} {
+		if got := Pauses(&model.Op{NextMs: next}, 1000); got != want {
+			t.Errorf("at 1000, to be tried at %d: %v", next, got)
+		}
+	}
+}

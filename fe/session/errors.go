@@ -71,7 +71,7 @@ func mysqlError(err error) error {
 	case errors.As(err, &copies):
 		return quorumError(copies)
 	case errors.As(err, &retry):
-		return sqlErr(errno.UnknownError, "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
+		return sqlErr(errno.LockWaitTimeout, "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
 	return sqlErr(errno.UnknownError, "%s", err.Error())
 }

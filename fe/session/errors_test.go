@@ -73,6 +73,19 @@ func TestInterruptedInDoubt(t *testing.T) {
 	}
 }
 
+// TestNoTabletLeaderError: a write that no leader of its tablet took in time is 1205, which says that it can be repeated.
+func TestNoTabletLeaderError(t *testing.T) {
+	retry := &txn.RetryError{Err: errors.New("tablet 10031 has no live leader"), Tablet: 10031}
+	for _, err := range []error{retry, errors.Join(retry, errors.New("rollback"))} {
+		var known server.MySQLError
+		if got := mysqlError(err); !errors.As(got, &known) {
+			t.Errorf("%v has no number", got)
+		} else if code, _, _ := known.MySQL(); code != 1205 {
+			t.Errorf("%v is %d, want 1205", err, code)
+		}
+	}
+}
+
 // TestQuorumError: a write for which too few replicas are left names what it waited for and the ways out, also when other
 // errors came on the way.
 func TestQuorumError(t *testing.T) {

@@ -236,7 +236,9 @@ func (i *inserter) run(ctx context.Context, now time.Time) (err error) {
 // chunks is told before each chunk whether another one follows, which may have the keys of an earlier one. Where the statement
 // only inserts, the leaders' locks tell; where it updates, what reads the rows that are in its way reads its own too.
 func (i *inserter) chunks(more bool) {
-	i.ahead = i.ahead || more
+	if more && !i.ahead { // from then on a write that is under way looks at it
+		i.ahead = true
+	}
 	if i.rows == 0 && (more && i.plan.OnDuplicate != nil || i.remember) && i.t.Empty() {
 		i.t.Remember()
 		i.remembers = true

@@ -25,6 +25,7 @@ import (
 	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/process"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -102,7 +103,7 @@ func New(o Options) *Controller {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	c := &Controller{o: o, now: time.Now, wake: make(chan struct{}, 1), slot: make(chan struct{}, rpcMax)}
+	c := &Controller{o: o, now: process.Steady(), wake: make(chan struct{}, 1), slot: make(chan struct{}, rpcMax)}
 	c.reset()
 	return c
 }

@@ -162,7 +162,7 @@ func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, clu
 	return be, known
 }
 
-// deadSince tells since when a BE is dead, or that it is too early to say so.
+// deadSince tells since when a BE is dead, by the clock of now, or that it is too early to say so.
 func (w *world) deadSince(b *cluster.BE, now time.Time) (unknown bool, ms int64) {
 	since := b.FirstMiss
 	if since.IsZero() {
@@ -171,7 +171,8 @@ func (w *world) deadSince(b *cluster.BE, now time.Time) (unknown bool, ms int64)
 	if !b.Seen && (since.IsZero() || since.Before(w.start)) {
 		since = w.start
 	}
-	return !b.Seen && now.Sub(since) < unknownGrace, since.UnixMilli()
+	dead := now.Sub(since)
+	return !b.Seen && dead < unknownGrace, now.Add(-dead).UnixMilli()
 }
 
 // sync walks the whole catalog and returns the tablets that have changed; all has every one converted again, for what

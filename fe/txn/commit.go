@@ -90,6 +90,10 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 			cmds = append(cmds, t.abort())
 		}
 		out, err := t.c.log.Propose(ctx, cmds...)
+		if err == nil && unknown && forgotten(out[0].Err) {
+			t.c.over(t.id)
+			return catalog.CommitResult{}, &UnknownError{Txn: t.id, Err: out[0].Err}
+		}
 		if err == nil {
 			return t.decided(out[0])
 		}
@@ -118,6 +122,13 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		t.c.over(t.id)
 		return catalog.CommitResult{}, &UnknownError{Txn: t.id, Err: err}
 	}
+}
+
+// forgotten reports whether a refusal may be of a transaction that is committed: the log remembers outcomes for a while by its clock, which may be far
+// ahead of the one of this FE.
+func forgotten(err error) bool {
+	var aborted *catalog.ErrTxnAborted
+	return errors.As(err, &aborted) && aborted.Expired
 }
 
 func (t *Txn) abort() *command.AbortTxns {

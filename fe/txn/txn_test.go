@@ -346,6 +346,45 @@ func TestNoRoomBehindLostAnswer(t *testing.T) {
 	}
 }
 
+// TestForgottenOutcome: a commit whose answer was lost, and which the log has applied and forgotten since, is in doubt. It is not to be run again.
+func TestForgottenOutcome(t *testing.T) {
+	w := newWorld(t, 3, 1, types.QuorumMajority)
+	commit := make(chan command.Command, 1)
+	var forgotten atomic.Bool
+	w.Log.Before = func(cmds []command.Command) error {
+		if _, ok := cmds[0].(*command.CommitTxn); !ok || forgotten.Load() || len(cmds) > 2 {
+			return nil
+		}
+		select {
+		case commit <- cmds[0]:
+		default:
+		}
+		return raftlog.ErrOutcomeUnknown
+	}
+	go func() {
+		cmds := []command.Command{<-commit, &command.ReportReplicas{}, &command.ExpireTxns{NowMs: time.Now().Add(2 * time.Hour).UnixMilli()}}
+		for _, be := range w.BEs {
+			report := cmds[1].(*command.ReportReplicas)
+			report.Items = append(report.Items, command.ReplicaReport{Tablet: w.Tablets[0], BE: be.ID, Version: types.InitialVersion + 1})
+		}
+		if _, err := w.Log.Propose(context.Background(), cmds...); err != nil {
+			t.Error(err)
+		}
+		forgotten.Store(true)
+	}()
+	x := w.begin(false)
+	w.write(x, w.Tablets[0], 1)
+	err := x.Commit(context.Background())
+	var unknown *txn.UnknownError
+	var retry *txn.RetryError
+	if !errors.As(err, &unknown) || errors.As(err, &retry) {
+		t.Fatalf("got %v, although the transaction is committed", err)
+	}
+	if v := w.Tablet(t, w.Tablets[0]).Version; v != types.InitialVersion+1 {
+		t.Errorf("version %d", v)
+	}
+}
+
 func TestUnknownOutcomeStaysUnknown(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
 	w.set.WriteTimeout = 300 * time.Millisecond

@@ -287,6 +287,59 @@ func TestTxnOutcomes(t *testing.T) {
 	b.must(b.commit(105, r1, r2, r3))
 }
 
+// TestExpiryWhateverTheClocks: a transaction is aborted when it has been open for the timeout by the clock of who leads, also one of an FE whose
+// clock is hours behind, and one over which the clock of the leading FE was set, or another FE with another clock leads.
+func TestExpiryWhateverTheClocks(t *testing.T) {
+	const hour, tick = 3_600_000, 30_000
+	b := newBench(t)
+	b.must(table("t", 10400, types.QuorumMajority, tabletA))
+	now := int64(100 * hour)
+	next := types.TxnID(101)
+	expire := func() (aborted uint64) {
+		t.Helper()
+		return b.must(&command.ExpireTxns{NowMs: now, TimeoutMs: hour, KeepMs: hour, Notes: true}).(ExpireResult).Aborted
+	}
+	draw := func(clock int64) types.TxnID {
+		t.Helper()
+		b.must(&command.AllocIDs{Counter: command.CounterTxns, N: 1, TimeMs: clock})
+		next++
+		return next - 1
+	}
+	runs := func(what string, id types.TxnID, want bool) {
+		t.Helper()
+		if o, _ := b.c.Outcome(id, tabletA); o == OutcomeUndecided != want {
+			t.Errorf("%s: transaction %d is %s", what, id, o)
+		}
+	}
+	expire()
+	behind, ahead := draw(now-5*hour), draw(now+2*hour)
+	now += tick
+	expire()
+	runs("of an FE that is behind", behind, true)
+	late := draw(now - 5*hour)
+	for _, set := range []int64{7 * hour, -20 * hour, 40 * hour} {
+		now += set
+		expire()
+		runs("the clock was set", behind, true)
+		runs("the clock was set", late, true)
+	}
+	for range hour / tick {
+		now += tick
+		expire()
+	}
+	runs("after an hour", behind, false)
+	runs("after an hour", ahead, false)
+	runs("after an hour", late, false)
+	b.must(b.commit(draw(now), r1, r2, r3))
+	for range 20 * hour / tick { // nobody writes
+		now += tick
+		expire()
+	}
+	if marks := len(b.c.txns.marks); marks > hour/tick+2 {
+		t.Errorf("%d marks after hours in which nobody wrote", marks)
+	}
+}
+
 func TestSchemaCommands(t *testing.T) {
 	b := newBench(t)
 	create := table("t", 10400, types.QuorumMajority, tabletA)

@@ -21,6 +21,9 @@ func (d *draft) applyTxn(cmd command.Command) (any, error, bool) {
 	case *command.AbortTxns:
 		result, err = d.abortTxns(c)
 	case *command.ExpireTxns:
+		if c.Notes {
+			d.txns.note(c.NowMs)
+		}
 		aborted := d.txns.raiseFloor(d.o, c.NowMs-c.TimeoutMs)
 		result = ExpireResult{Aborted: aborted, Forgotten: d.forget(c.NowMs - c.KeepMs)}
 	default:

@@ -80,7 +80,7 @@ func (w *world) command(c *Catalog) command.Command {
 	case k < 80:
 		return w.alive(c)
 	case k < 82:
-		return &command.ExpireTxns{NowMs: w.now, TimeoutMs: 20000, KeepMs: 5000}
+		return &command.ExpireTxns{NowMs: w.now, TimeoutMs: 20000, KeepMs: 5000, Notes: w.chance(50)}
 	case k < 84:
 		return &command.AbortTxns{Txns: []types.TxnID{types.TxnID(w.n("txn", 1, 60))}, TimeMs: w.now}
 	default:

@@ -15,6 +15,8 @@ const (
 	MaxTxnRecords = 1 << 18
 	// maxTxnMarks bounds the clock marks; at it, every other one goes, which only delays an expiry.
 	maxTxnMarks = 1024
+	// maxTxnGapMs is more than goes by between two ExpireTxns of a leading FE, which come twice a minute.
+	maxTxnGapMs = 10 * 60 * 1000
 	// expireStep bounds the records that one ExpireTxns looks at.
 	expireStep = 1 << 16
 )
@@ -89,6 +91,32 @@ func (l *txnLog) draw(n uint64, timeMs int64) types.TxnID {
 	default:
 		marks = append(marks, txnMark{End: l.next, TimeMs: timeMs})
 	}
+	l.marks = fewer(marks)
+	return first
+}
+
+// note marks the present moment by the clock of the leading FE. Ids that are drawn from here on count as drawn no earlier, also by an FE whose clock
+// is behind, and those that were drawn before as drawn no later. More than maxTxnGapMs since the last mark is no time that a transaction was open
+// for, but a clock that was set, another one, or a cluster that nobody led: all marks go along.
+func (l *txnLog) note(nowMs int64) {
+	marks := slices.Clone(l.marks)
+	for len(marks) > 1 && marks[0].End <= l.floor { // of decided ids
+		marks = marks[1:]
+	}
+	if last := len(marks) - 1; last >= 0 {
+		gap := nowMs - marks[last].TimeMs
+		for i := range marks {
+			if gap > maxTxnGapMs {
+				marks[i].TimeMs += gap
+			}
+			marks[i].TimeMs = min(marks[i].TimeMs, nowMs)
+		}
+	}
+	l.marks = fewer(append(marks, txnMark{End: l.next, TimeMs: nowMs}))
+}
+
+// fewer leaves marks out where there are too many.
+func fewer(marks []txnMark) []txnMark {
 	if len(marks) > maxTxnMarks {
 		kept := marks[:0]
 		for i, m := range marks {
@@ -98,8 +126,7 @@ func (l *txnLog) draw(n uint64, timeMs int64) types.TxnID {
 		}
 		marks = kept
 	}
-	l.marks = marks
-	return first
+	return marks
 }
 
 // decide records the outcome of an undecided transaction.

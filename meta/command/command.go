@@ -354,6 +354,9 @@ type ExpireTxns struct {
 	NowMs     int64 `cbor:"1,keyasint"`
 	TimeoutMs int64 `cbor:"2,keyasint"`
 	KeepMs    int64 `cbor:"3,keyasint"`
+	// Notes says that all ids that have been drawn so far were drawn by NowMs at the latest, whatever the clocks of those say that drew
+	// them. Leading FEs of before did not say so.
+	Notes bool `cbor:"4,keyasint,omitempty"`
 }
 
 // AddReplica adds a learner to a tablet. It counts for nothing until PromoteReplica.

@@ -3,6 +3,8 @@ package rpc
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 	"google.golang.org/grpc/codes"
@@ -89,13 +91,36 @@ func toStatus(err error) error {
 	}
 	var e *Error
 	if !errors.As(err, &e) {
+		if text := err.Error(); !utf8.ValidString(text) {
+			st := status.Convert(err)
+			return status.Error(st.Code(), printable(st.Message()))
+		}
 		return err
 	}
 	whole := *e
 	if whole.Msg = err.Error(); whole.Msg == e.Error() {
 		whole.Msg = e.Msg // not wrapped: the number travels by itself
 	}
+	whole.Msg = printable(whole.Msg)
 	return whole.GRPCStatus().Err()
+}
+
+// printable writes bytes that are no UTF-8 as MySQL does in its errors: a status holds no others, and a value that an error names may have any.
+func printable(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var out strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&out, `\x%02X`, text[0])
+		} else {
+			out.WriteString(text[:n])
+		}
+		text = text[n:]
+	}
+	return out.String()
 }
 
 // fromStatus is the inverse of toStatus; errors without the detail pass as they are.

@@ -230,8 +230,19 @@ func openWay(addr string, cfg DialConfig) (way, error) {
 		done: make(chan struct{})}
 	p.outbox = cfg.Outbox
 	p.w.init(conn)
-	p.heard.Store(time.Now().UnixNano())
+	p.hear(time.Now())
 	return p, nil
+}
+
+// pipesBegan is what times of pipes are counted from, by the clock that nobody sets.
+var pipesBegan = time.Now()
+
+// hear notes that something has come.
+func (p *pipeConn) hear(now time.Time) { p.heard.Store(int64(now.Sub(pipesBegan))) }
+
+// silent reports whether nothing has come for too long.
+func (p *pipeConn) silent(now time.Time) bool {
+	return now.Sub(pipesBegan)-time.Duration(p.heard.Load()) > pipeSilence
 }
 
 // pipeConn is one connected pipe.
@@ -241,7 +252,7 @@ type pipeConn struct {
 	outbox  *Outbox // nil = none
 	r       *bufio.Reader
 	batch   *batch
-	heard   atomic.Int64 // when something came last
+	heard   atomic.Int64 // when something came last, since pipesBegan
 	waiting atomic.Int32 // calls whose callers wait
 	owner   *Conn
 	broken  atomic.Bool
@@ -412,7 +423,7 @@ func (p *pipeConn) receive() {
 			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
 			return
 		}
-		p.heard.Store(time.Now().UnixNano())
+		p.hear(time.Now())
 		p.mu.Lock()
 		c := p.calls[f.id]
 		delete(p.calls, f.id)
@@ -433,7 +444,7 @@ func (p *pipeConn) watch() {
 			return
 		case <-tick.C:
 		}
-		if time.Since(time.Unix(0, p.heard.Load())) > pipeSilence {
+		if p.silent(time.Now()) {
 			p.fail(status.Error(codes.Unavailable, "the peer is silent"))
 			return
 		}

@@ -258,3 +258,18 @@ func TestPanicIsAnAnswer(t *testing.T) {
 		t.Errorf("after a panic: %v", err)
 	}
 }
+
+// TestUnprintable: an error that names a value which is no UTF-8 keeps its number, and shows the bytes as MySQL does.
+func TestUnprintable(t *testing.T) {
+	var e *Error
+	err := fromStatus(toStatus(&Error{Code: 1292, State: "22007", Msg: "Incorrect datetime value: 'é\xff\x00'"}))
+	if !errors.As(err, &e) || e.Code != 1292 || e.State != "22007" || e.Msg != "Incorrect datetime value: 'é\\xFF\x00'" {
+		t.Errorf("got %#v", err)
+	}
+	for _, err := range []error{errors.New("read '\xc3('"), status.Error(codes.DataLoss, "read '\xc3('")} {
+		b, _ := encodeStatus(nil, toStatus(err))
+		if got := decodeStatus(b); status.Code(got) != status.Code(err) || status.Convert(got).Message() != `read '\xC3('` {
+			t.Errorf("got %v", got)
+		}
+	}
+}

@@ -16,6 +16,11 @@ func asDate(t T) T {
 		return dateTime(t.Scale)
 	case types.KindChar, types.KindVarChar:
 		return dateTime(textFraction(t))
+	case types.KindDecimal:
+		return dateTime(min(t.Scale, 6))
+	}
+	if t.IsInteger() {
+		return dateTime(0)
 	}
 	return tDateTime
 }
@@ -316,8 +321,6 @@ func secondsType(t T) T {
 		return T{Kind: types.KindBigInt, Unsigned: x.Unsigned}
 	case x.Kind == types.KindDecimal && x.Scale <= 6:
 		return decimal(18, x.Scale)
-	case t.IsString():
-		return decimal(18, textFraction(t))
 	}
 	return decimal(18, 6)
 }

@@ -196,7 +196,7 @@ func jsonSearch(c *Call, a []vec.Value) (vec.Value, error) {
 	if len(a) > 3 && len(a[3].B) > 0 {
 		escape = a[3].B[0]
 	}
-	s.like = compileLike(a[2].B, escape, true)
+	s.like = compileLike(a[2].B, escape, true, false)
 	var within []*jsonNode
 	for _, p := range a[min(4, len(a)):] {
 		path, err := parsePath(string(p.B))

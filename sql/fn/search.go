@@ -64,7 +64,9 @@ type likePattern struct {
 	pieces [][]likeChar // split at %
 	// plain: no piece has _; then text holds the pieces as bytes.
 	plain bool
-	text  [][]byte
+	// binary: a character is one byte.
+	binary bool
+	text   [][]byte
 }
 
 type likeChar struct {
@@ -72,8 +74,8 @@ type likeChar struct {
 	any bool // matches one whole character
 }
 
-func compileLike(pattern []byte, escape byte, hasEscape bool) *likePattern {
-	p := &likePattern{plain: true}
+func compileLike(pattern []byte, escape byte, hasEscape, binary bool) *likePattern {
+	p := &likePattern{plain: true, binary: binary}
 	piece := []likeChar{}
 	for i := 0; i < len(pattern); i++ {
 		c := pattern[i]
@@ -107,7 +109,7 @@ func (p *likePattern) match(s []byte) bool {
 	if p.plain {
 		return p.matchPlain(s)
 	}
-	n, ok := matchPiece(p.pieces[0], s)
+	n, ok := p.matchPiece(p.pieces[0], s)
 	if !ok {
 		return false
 	}
@@ -117,28 +119,35 @@ func (p *likePattern) match(s []byte) bool {
 	}
 	for _, piece := range p.pieces[1 : len(p.pieces)-1] {
 		for {
-			if n, ok = matchPiece(piece, s); ok {
+			if n, ok = p.matchPiece(piece, s); ok {
 				s = s[n:]
 				break
 			}
 			if len(s) == 0 {
 				return false
 			}
-			_, w := utf8.DecodeRune(s)
-			s = s[w:]
+			s = s[p.width(s):]
 		}
 	}
 	last := p.pieces[len(p.pieces)-1]
 	for {
-		if n, ok = matchPiece(last, s); ok && n == len(s) {
+		if n, ok = p.matchPiece(last, s); ok && n == len(s) {
 			return true
 		}
 		if len(s) == 0 {
 			return false
 		}
-		_, w := utf8.DecodeRune(s)
-		s = s[w:]
+		s = s[p.width(s):]
 	}
+}
+
+// width is how many bytes the first character of s has.
+func (p *likePattern) width(s []byte) int {
+	if p.binary {
+		return 1
+	}
+	_, w := utf8.DecodeRune(s)
+	return w
 }
 
 func (p *likePattern) matchPlain(s []byte) bool {
@@ -161,15 +170,14 @@ func (p *likePattern) matchPlain(s []byte) bool {
 }
 
 // matchPiece matches a piece at the start of s and returns how many bytes it took.
-func matchPiece(piece []likeChar, s []byte) (int, bool) {
+func (p *likePattern) matchPiece(piece []likeChar, s []byte) (int, bool) {
 	i := 0
 	for _, c := range piece {
 		if i >= len(s) {
 			return 0, false
 		}
 		if c.any {
-			_, w := utf8.DecodeRune(s[i:])
-			i += w
+			i += p.width(s[i:])
 			continue
 		}
 		if s[i] != c.b {
@@ -194,10 +202,13 @@ func prepareLike(c *Call) error {
 		}
 	}
 	if p := c.Const[1]; p != nil && !p.Null {
-		c.State = compileLike(p.B, escape, has)
+		c.State = compileLike(p.B, escape, has, likeBytes(c))
 	}
 	return nil
 }
+
+// likeBytes reports whether LIKE compares bytes and not characters: one of its arguments is binary.
+func likeBytes(c *Call) bool { return isBinary(c.Args[0]) || isBinary(c.Args[1]) }
 
 func (c *Call) like(pattern []byte) *likePattern {
 	if p, ok := c.State.(*likePattern); ok {
@@ -206,11 +217,11 @@ func (c *Call) like(pattern []byte) *likePattern {
 	if len(c.Const) > 2 {
 		e := c.Const[2].B
 		if len(e) == 0 {
-			return compileLike(pattern, 0, false)
+			return compileLike(pattern, 0, false, likeBytes(c))
 		}
-		return compileLike(pattern, e[0], true)
+		return compileLike(pattern, e[0], true, likeBytes(c))
 	}
-	return compileLike(pattern, '\\', true)
+	return compileLike(pattern, '\\', true, likeBytes(c))
 }
 
 func likeRow(c *Call, a []vec.Value) (vec.Value, error) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"stele/meta/types"
+	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -102,6 +103,32 @@ func TestRecursionEnds(t *testing.T) {
 		_, err := store.query(sql)
 		if e, ok := sqltypes.AsError(err); !ok || e.Code != code {
 			t.Errorf("%s: %v, want %d", sql, err, code)
+		}
+	}
+}
+
+// TestFieldNames: a field without a name is called by its text, of which as much counts as MySQL shows, in whole characters.
+func TestFieldNames(t *testing.T) {
+	ctx, _ := newContext()
+	long := strings.Repeat("é", 200)
+	for sql, want := range map[string]string{
+		"SELECT 1 +  1":                          "1 +  1",
+		"SELECT 'a'":                             "a",
+		"SELECT '" + long + "'":                  long[:256],
+		"SELECT 1, LENGTH('" + long + "')":       "1",
+		"SELECT LENGTH('" + long + "')":          "LENGTH('" + long[:248],
+		"SELECT 1 AS " + strings.Repeat("a", 64): strings.Repeat("a", 64),
+	} {
+		st, err := ast.Parse(sql, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := Select(ctx, st.Node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.Schema[0].Name; got != want {
+			t.Errorf("%.40s: %q (%d bytes), want %q", sql, got, len(got), want)
 		}
 	}
 }

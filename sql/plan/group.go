@@ -10,6 +10,7 @@ import (
 	"stele/sql/fn"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 )
 
 // aggregate adds GROUP BY and the aggregates of the select list, HAVING and ORDER BY.
@@ -146,6 +147,10 @@ func (s *selecter) groupItems() ([]item, error) {
 // groupExpr binds one GROUP BY item.
 func (s *selecter) groupExpr(e *env, g *ast.ByItem) (*expr.Node, error) {
 	p, ok := g.Expr.(*ast.PositionExpr)
+	if c, named := g.Expr.(*ast.ColumnNameExpr); named {
+		n, err := e.bind(c)
+		return n, groupable(c.Name.Name.O, err)
+	}
 	if !ok {
 		return e.bind(g.Expr)
 	}
@@ -155,7 +160,16 @@ func (s *selecter) groupExpr(e *env, g *ast.ByItem) (*expr.Node, error) {
 	if id, ok := s.wild[p.N-1]; ok {
 		return s.b.col(id), nil
 	}
-	return e.bind(s.fields[p.N-1].Expr)
+	n, err := e.bind(s.fields[p.N-1].Expr)
+	return n, groupable(fieldName(s.fields[p.N-1]), err)
+}
+
+// groupable says of an item of SELECT by which rows are to be grouped that it is an aggregate.
+func groupable(name string, err error) error {
+	if e, ok := sqltypes.AsError(err); ok && e.Code == errno.InvalidGroupFunction {
+		return errorf(errno.WrongGroupField, "Can't group on '%s'", name)
+	}
+	return err
 }
 
 // aggregateCall binds one aggregate over the rows before grouping. It returns the type to show, too.

@@ -207,8 +207,8 @@ func (m *modifier) finishJoin() error {
 	}
 	for _, v := range m.values {
 		x := v.expr
-		if x.Type.Kind == types.KindNull { // a bare NULL has no aggregate
-			items = append(items, v)
+		if x.Type.Kind == types.KindNull { // it has no aggregate, and is NULL wherever it comes from
+			items = append(items, item{v.id, expr.Const(expr.Value{Null: true}, x.Type)})
 			continue
 		}
 		any(v.id, x)

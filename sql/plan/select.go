@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"stele/meta/types"
 	"stele/sql/errno"
@@ -229,11 +230,27 @@ func wildMatch(w *ast.WildCardField, c *scopeColumn) bool {
 	return (!c.hidden || c.merged) && !c.common && c.match(name)
 }
 
+// maxFieldName bounds the name of a field that has none but its text, in bytes, as MySQL does: a text of megabytes is no header of a column.
+const maxFieldName = 256
+
 // fieldName is how a field is shown.
 func fieldName(f *ast.SelectField) string {
 	if f.AsName.O != "" {
 		return f.AsName.O
 	}
+	name := fieldText(f)
+	if len(name) <= maxFieldName {
+		return name
+	}
+	end := maxFieldName
+	for !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return name[:end]
+}
+
+// fieldText is what a field without a name is called.
+func fieldText(f *ast.SelectField) string {
 	switch n := ast.Unparen(f.Expr).(type) {
 	case *ast.ColumnNameExpr:
 		return n.Name.Name.O

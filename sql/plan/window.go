@@ -204,10 +204,17 @@ func (s *selecter) lagDefault(f *physical.WindowFunc) error {
 }
 
 // aggregated is what an aggregate takes of its argument. Of a decimal those of bits take what the operators of bits do: a negative one is
-// a signed integer, not the least of the unsigned ones.
+// a signed integer, not the least of the unsigned ones. What DATE_ADD makes of a text is a date or time where numbers are asked for.
 func (b *binder) aggregated(name string, arg *expr.Node, want types.ColumnType) (*expr.Node, error) {
 	if strings.HasPrefix(name, "bit_") && arg.Type.Kind == types.KindDecimal {
 		return b.call("|", arg, expr.Const(expr.Value{}, want))
+	}
+	if want.IsNumeric() && b.isMoment(arg) {
+		n, err := b.plainCall("moment_number", []*expr.Node{arg})
+		if err != nil {
+			return nil, err
+		}
+		arg = n
 	}
 	return b.coerce(arg, want)
 }

@@ -30,7 +30,7 @@ var layers = []layer{
 	{"meta/journal", "", "how a log becomes durable is the same below Raft and below a disk"},
 	{"meta/stranger", "meta/types", "who meets a stranger has refused it already"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
-	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
+	{"meta/rpc/...", "meta/types meta/process/clocktest meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
 	{"meta/raftlog", "meta/... conf proto/...", "glue between Raft and the catalog"},
 	{"meta/...", "meta/... conf proto/...", "metadata is below SQL, FE and BE"},
 

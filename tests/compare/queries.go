@@ -171,7 +171,18 @@ func (g *Grammar) windows() *part {
 	frame := g.pick("", "", " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", " ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING", " RANGE UNBOUNDED PRECEDING", " ROWS 1 PRECEDING")
 	over := tree(fixed, "OVER (# ORDER BY #, "+id+frame+")", maybe("PARTITION BY #", g.columnOf(classes)), g.columnOf(classes))
 	var call *part
-	switch g.IntN(5) {
+	switch g.IntN(7) {
+	case 5: // a frame by distance
+		bound := func() string {
+			return g.pick("1 PRECEDING", "3 PRECEDING", "CURRENT ROW", "2 FOLLOWING", "10 FOLLOWING")
+		}
+		between := g.pick("RANGE ", "RANGE ", "ROWS ") + "BETWEEN " + g.pick("UNBOUNDED PRECEDING", bound()) + " AND " + g.pick("UNBOUNDED FOLLOWING", bound())
+		call = tree(fixed, g.pick("SUM", "COUNT", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")+"(#)", g.value(number))
+		over = tree(fixed, "OVER (# ORDER BY "+id+g.pick("", " DESC")+" "+between+")", maybe("PARTITION BY #", g.columnOf(classes)))
+	case 6: // a window with a name, used twice
+		call = tree(fixed, "NTH_VALUE(#, "+g.pick("1", "2", "5")+") OVER w1, "+g.pick("ROW_NUMBER()", "SUM(w.id)", "LAG(w.id)")+"", g.any())
+		where := g.optional(" WHERE #", 30)
+		return tree(statement, "SELECT "+id+", # OVER w1 AS r FROM ## WINDOW w1 AS (# ORDER BY #, "+id+")", call, from, where, maybe("PARTITION BY #", g.columnOf(classes)), g.columnOf(classes))
 	case 0:
 		call = leaf(fixed, g.pick("ROW_NUMBER()", "RANK()", "DENSE_RANK()", "COUNT(*)", "NTILE(3)", "PERCENT_RANK()", "CUME_DIST()"))
 		if frame != "" {

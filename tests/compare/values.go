@@ -162,7 +162,8 @@ func (g *Grammar) numberCall() *part {
 		"DAYOFWEEK($T)", "DAYOFYEAR($T)", "WEEKDAY($T)", "QUARTER($T)", "WEEK($T, $I)", "YEARWEEK($T)", "WEEKOFYEAR($T)", "TO_DAYS($T)", "TO_SECONDS($T)", "TIME_TO_SEC($T)", "UNIX_TIMESTAMP($T)", "DATEDIFF($T, $T)",
 		"TIMESTAMPDIFF(DAY, $T, $T)", "TIMESTAMPDIFF(MONTH, $T, $T)", "TIMESTAMPDIFF(SECOND, $T, $T)", "EXTRACT(YEAR_MONTH FROM $T)", "EXTRACT(DAY_SECOND FROM $T)", "PERIOD_DIFF(202401, 202312)", "PERIOD_ADD(202401, $I)",
 		"CONV($N, 10, 16) + 0", "($S + $N)", "($T + 0)", "($T - $T)", "JSON_LENGTH($J)", "JSON_VALID($A)", "JSON_DEPTH($J)", "JSON_CONTAINS($J, '1')", "JSON_EXTRACT($J, $P) + 1", "EXP($I)", "LN($N)", "LOG10($N)", "LOG2($N)",
-		"SIN($I)", "ATAN2($I, $I)", "DEGREES($I)", "ISNULL($A)", "($N XOR $N)", "(NOT $N)", "(!$N)", "INET_ATON($S)", "REGEXP_INSTR($S, '[a-c]')", "OCTET_LENGTH($T)")
+		"SIN($I)", "ATAN2($I, $I)", "DEGREES($I)", "ISNULL($A)", "($N XOR $N)", "(NOT $N)", "(!$N)", "INET_ATON($S)", "REGEXP_INSTR($S, '[a-c]')", "OCTET_LENGTH($T)", "POSITION($S IN $S)", "ROUND($N, -2)", "ROUND($N, $N)", "TRUNCATE($N, -1)", "CAST(CAST($A AS CHAR) AS SIGNED)", "CAST(CAST($A AS DECIMAL(12,4)) AS UNSIGNED)", "CAST($T AS DECIMAL(20,3))",
+		"(CAST($N AS UNSIGNED) - $N)", "MOD($N, 0.3)", "($S = $S)", "JSON_EXTRACT($J, '$[last]')", "CAST($S AS FLOAT)")
 }
 
 func (g *Grammar) textCall() *part {
@@ -171,7 +172,8 @@ func (g *Grammar) textCall() *part {
 		"SUBSTRING_INDEX($S, 'a', $I)", "INSERT($S, $I, $I, 'Q')", "ELT($I, $S, $A)", "MAKE_SET($N, 'a', $S, 'c')", "EXPORT_SET($I, 'Y', 'N', ',', 4)", "FORMAT($N, $I)", "CAST($A AS CHAR)", "CAST($A AS CHAR(3))", "CAST($A AS BINARY)",
 		"CONVERT($A USING utf8mb4)", "BIN($N)", "OCT($N)", "CONV($N, 10, 36)", "CHAR($N, 65 USING utf8mb4)", "TO_BASE64($S)", "FROM_BASE64(TO_BASE64($S))", "SHA1($A)", "SHA2($A, 256)", "SOUNDEX($S)", "DATE_FORMAT($T, '%Y-%m-%d %H:%i:%s.%f')",
 		"DATE_FORMAT($T, '%a %b %c %e %j %k %l %p %r %T %U %u %V %v %W %w %X %x %y %%')", "TIME_FORMAT($T, '%H:%i:%s.%f %k %l %p')", "DAYNAME($T)", "MONTHNAME($T)", "JSON_UNQUOTE($J)", "JSON_TYPE($J)", "JSON_QUOTE($S)",
-		"REGEXP_REPLACE($S, '[ab]', 'z')", "REGEXP_SUBSTR($S, '[a-z]+')", "INET_NTOA($N)", "JSON_VALUE($J, $P)", "BINARY $S", "CONCAT($N, '')", "CONCAT($T, '')")
+		"REGEXP_REPLACE($S, '[ab]', 'z')", "REGEXP_SUBSTR($S, '[a-z]+')", "INET_NTOA($N)", "JSON_VALUE($J, $P)", "BINARY $S", "CONCAT($N, '')", "CONCAT($T, '')", "SUBSTRING($S FROM $I FOR $I)", "MID($S, $I)", "CAST(CAST($S AS BINARY) AS CHAR)", "CAST(CAST($A AS DATE) AS CHAR)", "RTRIM(CONCAT($S, '  '))", "LPAD($A, 4, $S)", "FORMAT($N, 2)",
+		"REGEXP_REPLACE($S, '^(.)(.*)$', 'x')", "REGEXP_SUBSTR($S, '[0-9]+')", "DATE_FORMAT($T, '%D %M %Y')", "CAST($S AS CHAR(2))", "JSON_UNQUOTE(JSON_EXTRACT($J, $P))")
 }
 
 func (g *Grammar) momentCall() *part {
@@ -180,12 +182,13 @@ func (g *Grammar) momentCall() *part {
 	return g.draw("DATE($T)", "TIME($T)", "TIMESTAMP($T)", "TIMESTAMP($T, $T)", "LAST_DAY($T)", "($T + INTERVAL $I "+unit+")", "($T - INTERVAL $N "+unit+")", "DATE_ADD($T, INTERVAL $S HOUR_MINUTE)", "DATE_ADD($T, INTERVAL '1-1' YEAR_MONTH)",
 		"DATE_SUB($T, INTERVAL '1 1:1:1.5' DAY_MICROSECOND)", "ADDDATE($T, $I)", "ADDTIME($T, $T)", "SUBTIME($T, $T)", "TIMEDIFF($T, $T)", "MAKEDATE($N, $N)", "MAKETIME($N, $I, $I)", "SEC_TO_TIME($N)", "FROM_DAYS($N)", "FROM_UNIXTIME($N)",
 		"STR_TO_DATE($S, '%Y-%m-%d')", "STR_TO_DATE($S, '%H:%i:%s')", "CAST($A AS DATE)", "CAST($A AS DATETIME)", "CAST($A AS DATETIME(3))", "CAST($A AS TIME)", "CAST($A AS TIME(2))", "TIMESTAMPADD("+unit+", $I, $T)",
-		"CONVERT_TZ($T, '+00:00', '+05:30')", "SUBDATE($T, INTERVAL $I DAY)")
+		"CONVERT_TZ($T, '+00:00', '+05:30')", "SUBDATE($T, INTERVAL $I DAY)", "DATE_ADD(LAST_DAY($T), INTERVAL $I MONTH)", "DATE_SUB($T, INTERVAL $N MONTH)", "DATE_ADD($T, INTERVAL '1 2' DAY_HOUR)", "DATE_ADD($T, INTERVAL $N YEAR_MONTH)",
+		"DATE_ADD($T, INTERVAL '-1:30' MINUTE_SECOND)", "STR_TO_DATE($S, '%d.%m.%Y')", "CAST(CAST($T AS TIME) AS DATETIME)")
 }
 
 func (g *Grammar) documentCall() *part {
 	return g.draw("JSON_EXTRACT($J, $P)", "JSON_ARRAY($N, $S)", "JSON_OBJECT('k', $A)", "JSON_KEYS($J)", "JSON_MERGE_PATCH($J, $J)", "JSON_SET($J, $P, $N)", "JSON_INSERT($J, $P, $S)", "JSON_REPLACE($J, $P, 1)", "JSON_REMOVE($J, '$.a')",
-		"JSON_ARRAY_APPEND($J, '$', $N)", "JSON_MERGE_PRESERVE($J, $J)", "JSON_SEARCH($J, 'one', $S)", "JSON_CONTAINS_PATH($J, 'one', $P)")
+		"JSON_ARRAY_APPEND($J, '$', $N)", "JSON_MERGE_PRESERVE($J, $J)", "JSON_SEARCH($J, 'one', $S)", "JSON_CONTAINS_PATH($J, 'one', $P)", "JSON_ARRAY_INSERT($J, '$[0]', $N)", "JSON_SET($J, '$.c', $S)", "JSON_REMOVE($J, '$[0]')", "JSON_SEARCH($J, 'all', $S)")
 }
 
 // aggregate is an aggregate over the rows of a group.
@@ -238,7 +241,8 @@ func (g *Grammar) condition() *part {
 	case 2:
 		return tree(truth, "(# "+not+"IN (#))", v(), list(", ", 1, v(), v(), leaf(value, g.literal(c))))
 	case 3:
-		return tree(truth, "(# "+not+"LIKE #)", g.value(text), leaf(value, g.pick("'a%'", "'%a%'", "'_'", "'%\\\\_%'", "''", "'A_'", "'%b'", "'1%'")))
+		escape := g.pick("", "", "", " ESCAPE '|'", " ESCAPE ''")
+		return tree(truth, "(# "+not+"LIKE #"+escape+")", g.value(text), leaf(value, g.pick("'a%'", "'%a%'", "'_'", "'%\\\\_%'", "''", "'A_'", "'%b'", "'1%'", "'%|_%'", "'|%'", "'a_ '", "'%||%'")))
 	case 4:
 		return tree(truth, "(# "+not+"REGEXP #)", g.value(text), leaf(value, g.pick("'^a'", "'[0-9]+'", "'b$'", "'a|x'", "'^.{2}$'")))
 	case 5:

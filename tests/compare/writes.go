@@ -26,11 +26,17 @@ func (g *Grammar) Setup() []*part {
 func (g *Grammar) Write() *part {
 	g.scopes, g.depth, g.grouped, g.keys = nil, 0, false, nil
 	t := &g.tables[g.IntN(len(g.tables))]
-	switch g.IntN(12) {
+	switch g.IntN(15) {
 	case 0, 1, 2:
 		return g.insert(t)
 	case 3:
 		return g.insertSelect(t)
+	case 12:
+		return g.upsertSelect(t)
+	case 13:
+		return g.updateFrom()
+	case 14:
+		return g.updateBySubquery(t)
 	case 4, 5, 6:
 		return g.update(t)
 	case 7:
@@ -130,7 +136,28 @@ func own(t *table, prefix string) []named {
 }
 
 func (g *Grammar) insertSelect(t *table) *part {
+	verb := g.pick("INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO")
+	return g.rowsInto(verb, t, g.target(t, true))
+}
+
+// upsertSelect has rows of a query meet those of a table, and updates these by the new ones.
+func (g *Grammar) upsertSelect(t *table) *part {
 	cs := g.target(t, true)
+	rows := g.rowsInto("INSERT INTO", t, cs)
+	sets := list(", ", 1)
+	for range 1 + g.IntN(2) {
+		c := cs[g.IntN(len(cs))]
+		v := leaf(value, "VALUES("+cs[g.IntN(len(cs))].name+")")
+		if g.chance(30) {
+			v = leaf(value, g.literalOf(c))
+		}
+		sets.parts = append(sets.parts, tree(fixed, t.name+"."+c.name+" = #", v))
+	}
+	return tree(statement, "# ON DUPLICATE KEY UPDATE #", rows, sets)
+}
+
+// rowsInto inserts rows of a query in the order of their numbers.
+func (g *Grammar) rowsInto(verb string, t *table, cs []column) *part {
 	from := g.from(1)
 	items := make([]*part, len(cs))
 	for i, c := range cs {
@@ -139,7 +166,6 @@ func (g *Grammar) insertSelect(t *table) *part {
 		}
 	}
 	items[0] = tree(value, "# + "+g.pick("0", "20", "100"), leaf(value, g.scopes[0][0].name))
-	verb := g.pick("INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO")
 	return tree(statement, verb+" "+t.name+" ("+names(cs)+") SELECT # FROM ## ORDER BY "+g.scopes[0][0].name, list(", ", len(items), items...), from, g.optional(" WHERE #", 60))
 }
 
@@ -182,6 +208,38 @@ func (g *Grammar) updateMany() *part {
 		sets = list(", ", 1, append(sets.parts, g.sets(b, "b.").parts...)...)
 	}
 	return tree(statement, "UPDATE "+g.pick("", "", "IGNORE ")+from+" SET ##", sets, g.optional(" WHERE #", 70))
+}
+
+// updateFrom updates the rows of a table by what a query makes of another one.
+func (g *Grammar) updateFrom() *part {
+	p := g.Perm(len(g.tables))
+	a, b := &g.tables[p[0]], &g.tables[p[1]]
+	g.scopes = [][]named{own(b, "y.")}
+	g.grouped = true
+	of := g.aggregate(number)
+	g.grouped = false
+	from := tree(fixed, "(SELECT y.id DIV "+g.pick("1", "2", "3")+" AS k, # AS m FROM "+b.name+" y GROUP BY k)", of)
+	g.scopes = [][]named{own(a, "a.")}
+	c := g.target(a, false)[0]
+	return tree(statement, "UPDATE "+g.pick("", "IGNORE ")+a.name+" a "+g.pick("", "LEFT ")+"JOIN # b ON a.id = b.k SET a."+c.name+" = "+g.pick("b.m", "b.m", "COALESCE(b.m, a."+c.name+")")+"#",
+		from, g.optional(" WHERE #", 40))
+}
+
+// updateBySubquery sets a column to what a query of another table finds for each row.
+func (g *Grammar) updateBySubquery(t *table) *part {
+	other := &g.tables[g.IntN(len(g.tables))]
+	for other == t {
+		other = &g.tables[g.IntN(len(g.tables))]
+	}
+	c := g.target(t, false)[0]
+	g.scopes = [][]named{own(t, t.name+"."), own(other, "y.")}
+	item := g.columnOf(c.class)
+	if item == nil {
+		item = leaf(value, "y.id")
+	}
+	of := tree(value, "(SELECT "+g.pick("MAX", "MIN", "COUNT")+"(#) FROM "+other.name+" y WHERE y.id "+g.pick("=", "<", ">=")+" "+t.name+".id#)", item, g.optional(" AND #", 40))
+	g.scopes = [][]named{own(t, t.name+".")}
+	return tree(statement, "UPDATE "+t.name+" SET "+c.name+" = ##"+g.pick("", " ORDER BY id LIMIT 4"), of, g.optional(" WHERE #", 60))
 }
 
 func (g *Grammar) deleteMany() *part {

@@ -20,9 +20,12 @@ type early struct {
 	first  *tablet.First
 }
 
-// newEarly prepares it for one goroutine.
-func newEarly(f *physical.Fragment, ectx expr.Context) *early {
+// newEarly prepares it for the scans of so many tablets in one goroutine.
+func newEarly(f *physical.Fragment, ectx expr.Context, scans int) *early {
 	e := &early{prune: prune(f), first: first(f)}
+	if e.first != nil && scans > 1 {
+		e.first.Best = tablet.NewBest(scans)
+	}
 	if f.Filter == nil {
 		return e
 	}

@@ -48,7 +48,7 @@ func keepBy(filter *expr.Node, ectx expr.Context) func(*vec.Batch) ([]int32, err
 			}
 		}
 		if len(buf) < b.N {
-			buf = make([]int32, max(b.N, vec.MaxRows))
+			buf = make([]int32, b.N)
 		}
 		return prog.EvalFilterInto(b, buf)
 	}

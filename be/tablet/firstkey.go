@@ -83,7 +83,7 @@ func (it *Iter) walkKey(u *unit) (done bool, err error) {
 		return true, nil
 	}
 	if u.keys == nil {
-		u.keys = &keyWalk{it: it, u: u, step: max(it.first.share(), 8)}
+		u.keys = it.newKeyWalk(u)
 	}
 	from, looked := *u.keys, it.looked
 	it.first.best.mark()
@@ -139,6 +139,16 @@ type keyWalk struct {
 	step   int             // rows of the next part
 	turned bool            // the share is read
 	ready  []*vec.Batch
+}
+
+// newKeyWalk begins with a share, or, where enough rows have passed already, with less: a row group of rows that were updated has few of the first.
+func (it *Iter) newKeyWalk(u *unit) *keyWalk {
+	w := &keyWalk{it: it, u: u, step: it.first.share()}
+	if w.turned = it.first.best.last() != nil; w.turned {
+		w.step /= sharePart
+	}
+	w.step = max(w.step, 8)
+	return w
 }
 
 // on reads until the end of what is wanted, or until it is the turn of others.

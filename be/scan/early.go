@@ -20,9 +20,12 @@ type early struct {
 	first  *tablet.First
 }
 
-// newEarly prepares it for one goroutine.
-func newEarly(f *physical.Fragment, ectx expr.Context) *early {
+// newEarly prepares it for the scans of so many tablets in one goroutine.
+func newEarly(f *physical.Fragment, ectx expr.Context, scans int) *early {
 	e := &early{prune: prune(f), first: first(f)}
+	if e.first != nil && scans > 1 {
+		e.first.Best = tablet.NewBest(scans)
+	}
 	if f.Filter == nil {
 		return e
 	}
@@ -45,7 +48,7 @@ func keepBy(filter *expr.Node, ectx expr.Context) func(*vec.Batch) ([]int32, err
 			}
 		}
 		if len(buf) < b.N {
-			buf = make([]int32, max(b.N, vec.MaxRows))
+			buf = make([]int32, b.N)
 		}
 		return prog.EvalFilterInto(b, buf)
 	}

@@ -101,6 +101,8 @@ func TestFetch(t *testing.T) {
 		{"an empty range", physical.Fragment{Filter: between(1000, 999)}, 0, false},
 		{"beyond all", physical.Fragment{Filter: between(1<<40, 1<<41)}, 0, false},
 		{"keys", physical.Fragment{Keys: keys}, 2, false},
+		{"keys with their tablets", physical.Fragment{Keys: keys, Homes: []types.TabletID{1, 2}}, 2, false},
+		{"a key is not sought elsewhere", physical.Fragment{Keys: keys, Homes: []types.TabletID{1, 3}}, 1, false},
 		{"a limit", physical.Fragment{Limit: 10}, 10, false},
 		{"most of it", physical.Fragment{Filter: between(100, 1<<40)}, 3*perTablet - 99, true},
 		{"all", physical.Fragment{}, 3 * perTablet, true},
@@ -128,6 +130,43 @@ func TestFetch(t *testing.T) {
 				t.Errorf("%v by Fetch, %v by Scan", got, want)
 			}
 		})
+	}
+}
+
+// TestPagesReadShares: the first rows of several tablets are read as each has them, not all of them in each.
+func TestPagesReadShares(t *testing.T) {
+	const limit = 900
+	for _, desc := range []bool{false, true} {
+		s, h, req := newScanner(t)
+		req.Tablets = req.Tablets[1:] // those in rowsets
+		f := physical.Fragment{Schema: fetchSchema(), Columns: []types.ColumnID{1, 2},
+			TopN: &physical.Sort{Keys: []expr.SortKey{{Expr: &expr.Node{Kind: expr.NodeColumn, Type: big}, Desc: desc}}, Limit: limit}}
+		var err error
+		if req.Fragment, err = physical.EncodeFragment(&f); err != nil {
+			t.Fatal(err)
+		}
+		before := h.Disks()[0].Store.Counters().RowsPicked
+		resp, err := s.Fetch(context.Background(), req)
+		if err != nil || resp.Large {
+			t.Fatal(resp.GetLarge(), err)
+		}
+		if picked := h.Disks()[0].Store.Counters().RowsPicked - before; picked < limit || picked > limit*3/2 {
+			t.Errorf("%d rows are read for the first %d", picked, limit)
+		}
+		var all []string
+		for i := range perTablet {
+			for id := 2; id <= 3; id++ {
+				all = append(all, fmt.Sprint(3*i+id, " ", i))
+			}
+		}
+		want := all[:limit]
+		if desc {
+			want = all[len(all)-limit:]
+		}
+		slices.Sort(want)
+		if got := rowsOf(t, resp.Batches); !slices.Equal(got, want) {
+			t.Errorf("desc %v: %d rows, want %d", desc, len(got), len(want))
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *Scanner) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetRespo
 	rpc.Waits(ctx) // it may be many rows
 	if len(req.Keys) > 0 {
 		with := *f
-		with.Keys, f = req.Keys, &with
+		with.Keys, with.Homes, f = req.Keys, nil, &with
 	}
 	scan := &bepb.ScanRequest{Tablets: []*bepb.ScanRequest_Tablet{{TabletId: req.TabletId, Version: req.Version}}, NowUs: req.NowUs,
 		MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
@@ -158,7 +158,7 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 		return err
 	}
 	if f.Keys == nil {
-		e := newEarly(f, ectx)
+		e := newEarly(f, ectx, len(sources))
 		for _, src := range sources {
 			src.early = e
 		}
@@ -171,7 +171,7 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 			return cmp.Or(err, errLarge)
 		}
 	}
-	if err = pump(ctx, f, &chain{sources: sources}, ectx, mem, send); errors.Is(err, tablet.ErrMany) {
+	if err = pump(ctx, f, newChain(sources), ectx, mem, send); errors.Is(err, tablet.ErrMany) {
 		return errLarge
 	}
 	return err

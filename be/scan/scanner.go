@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -163,16 +164,31 @@ func (e *ChangedError) MySQL() (code uint16, state, msg string) {
 	return errno.TableDefinitionChanged, errno.State(errno.TableDefinitionChanged), "Table definition has changed, please retry transaction"
 }
 
-// chain is several streams, one after the other.
+// chain is several streams, one after the other, or, if each has some of the first rows, in turn.
 type chain struct {
 	sources []*source
 	at      int
+	turns   []*source // that have not ended; nil = one after the other
+	last    *source   // of the last batch
+}
+
+// newChain makes one of the sources of a fragment.
+func newChain(sources []*source) *chain {
+	c := &chain{sources: sources}
+	if len(sources) > 1 && sources[0].early != nil && sources[0].early.first != nil {
+		c.turns = slices.Clone(sources)
+	}
+	return c
 }
 
 // Next returns the next batch of the first stream that has one.
 func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
+	if c.turns != nil {
+		return c.inTurn(ctx)
+	}
 	for c.at < len(c.sources) {
-		b, err := c.sources[c.at].Next(ctx)
+		c.last = c.sources[c.at]
+		b, err := c.last.Next(ctx)
 		if b != nil || err != nil {
 			return b, err
 		}
@@ -181,10 +197,26 @@ func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
 	return nil, nil
 }
 
+// inTurn returns the next batch of the stream whose turn it is.
+func (c *chain) inTurn(ctx context.Context) (*vec.Batch, error) {
+	for len(c.turns) > 0 {
+		c.at %= len(c.turns)
+		c.last = c.turns[c.at]
+		b, err := c.last.Next(ctx)
+		if b != nil || err != nil {
+			c.at++
+			return b, err
+		}
+		c.turns = slices.Delete(c.turns, c.at, c.at+1)
+	}
+	return nil, nil
+}
+
 // AddUp has the streams add their columns up, until one has a batch.
 func (c *chain) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *vec.Batch, err error) {
 	for c.at < len(c.sources) {
-		n, b, err := c.sources[c.at].AddUp(ctx, totals)
+		c.last = c.sources[c.at]
+		n, b, err := c.last.AddUp(ctx, totals)
 		if rows += n; b != nil || err != nil {
 			return rows, b, err
 		}
@@ -194,7 +226,7 @@ func (c *chain) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *v
 }
 
 // Tablet returns the tablet of the last batch.
-func (c *chain) Tablet() types.TabletID { return c.sources[c.at].id }
+func (c *chain) Tablet() types.TabletID { return c.last.id }
 
 // Close does nothing: the scan closes the sources.
 func (c *chain) Close() {}

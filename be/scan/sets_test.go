@@ -80,7 +80,7 @@ func showSets(sets []sought.Predicate) (out string) {
 // TestEarlyIsNotVolatile: what has another value each time must not be asked twice.
 func TestEarlyIsNotVolatile(t *testing.T) {
 	f := &physical.Fragment{Filter: expr.MustCall("<", expr.MustCall("rand"), expr.Const(vec.Value{F: 0.5}, types.ColumnType{Kind: types.KindDouble}))}
-	if newEarly(f, expr.Context{}).filter != nil {
+	if newEarly(f, expr.Context{}, 1).filter != nil {
 		t.Error("a filter with RAND() is asked early")
 	}
 }

@@ -107,22 +107,26 @@ func (s *source) start() error {
 		if opt.First = s.early.first; opt.First != nil && s.overlay != nil { // it may hide rows that are among the first
 			more := *opt.First
 			more.N += s.overlay.Len()
+			more.Best = nil
 			opt.First = &more
 		}
 		s.iter = s.snap.Scan(s.cols, opt)
 		return nil
 	}
-	b, found, err := s.snap.Get(s.f.Keys, s.cols)
+	b, found, err := s.snap.Get(s.f.KeysIn(s.id), s.cols)
 	if err != nil {
 		return fmt.Errorf("tablet %d: %w", s.id, err)
 	}
-	sel := []int32{} // not nil: that would be all rows
-	for i, ok := range found {
-		if ok {
-			sel = append(sel, int32(i))
+	b = &vec.Batch{Cols: b.Cols, N: b.N}
+	if slices.Contains(found, false) {
+		b.Sel = []int32{} // not nil: that would be all rows
+		for i, ok := range found {
+			if ok {
+				b.Sel = append(b.Sel, int32(i))
+			}
 		}
 	}
-	s.mine = append(pieces(s.mask(&vec.Batch{Cols: b.Cols, N: b.N, Sel: sel})), s.mine...)
+	s.mine = append(pieces(s.mask(b)), s.mine...)
 	return nil
 }
 
@@ -172,7 +176,9 @@ func (s *source) mask(b *vec.Batch) *vec.Batch {
 // pieces cuts a batch into some that operators take.
 func pieces(b *vec.Batch) []*vec.Batch {
 	var out []*vec.Batch
-	b = b.Compact()
+	if b = b.Compact(); b.N > 0 && b.N <= vec.MaxRows {
+		return []*vec.Batch{b}
+	}
 	for from := 0; from < b.N; from += vec.MaxRows {
 		out = append(out, b.Slice(from, min(from+vec.MaxRows, b.N)))
 	}

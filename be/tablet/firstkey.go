@@ -40,10 +40,11 @@ func (it *Iter) sortedBy(f *First) (prefix []byte, ok bool) {
 
 // beyond reports whether all rows of a row group come behind the last of the best.
 func (f *firstRows) beyond(g *groupEntry) bool {
-	if !f.sorted || len(f.best) < f.N {
+	end := f.best.last()
+	if !f.sorted || end == nil {
 		return false
 	}
-	last := append(slices.Clone(f.prefix), f.best[f.N-1].key...)
+	last := append(slices.Clone(f.prefix), end.key...)
 	if f.Desc {
 		return bytes.Compare(g.MaxKey, last) < 0
 	}
@@ -75,89 +76,133 @@ func (f *firstRows) place(inMemory bool) int {
 	return 1
 }
 
-// walkKey reads the first rows of a row group whose rows are in the order; false when the filter does not say which pass, and all should be
-// read.
+// walkKey reads the first rows of a row group whose rows are in the order; done says that no other is to be read. Before that it ends when
+// other scans are to go on.
 func (it *Iter) walkKey(u *unit) (done bool, err error) {
 	if it.first.beyond(&u.w.r.groups[u.group]) {
 		return true, nil
 	}
-	var ready []*vec.Batch
-	best, looked := it.first.best, it.looked
+	if u.keys == nil {
+		u.keys = it.newKeyWalk(u)
+	}
+	from, looked := *u.keys, it.looked
+	it.first.best.mark()
 	err = it.s.t.s.viewRows(u.w.r, u.group, func(group *rowset.Group) (err error) {
 		if group.Rows() != int(u.w.r.groups[u.group].Rows) {
 			return fmt.Errorf("row group has %d rows, not %d: %w", group.Rows(), u.w.r.groups[u.group].Rows, ErrCorrupt)
 		}
-		it.first.best, it.looked = slices.Clone(best), looked // it may be called again
+		*u.keys, it.looked = from, looked // it may be called again
+		it.first.best.goBack()
 		group.CacheBlocks(it.s.t.s.blocks)
-		ready, done, err = it.walkVectors(u, group)
+		u.keys.group = group
+		done, err = u.keys.on()
 		return err
 	})
-	if err == nil && done {
-		it.ready = append(it.ready, ready...)
-	}
-	return done, err
-}
-
-// walkVectors reads vectors from the end that is asked for, until what follows comes behind the last of the best.
-func (it *Iter) walkVectors(u *unit, group *rowset.Group) (ready []*vec.Batch, ok bool, err error) {
-	wanted, err := it.wantedVectors(group)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
-	w := &keyWalk{it: it, u: u, group: group, step: max(it.first.N, 8)}
-	for k := range wanted {
-		if it.first.Desc {
-			k = len(wanted) - 1 - k
-		}
-		if !wanted[k] {
-			continue
-		}
-		if end, err := w.vector(k); end || err != nil {
-			return w.ready, !w.blind, err
-		}
-	}
-	return w.ready, true, nil
+	it.ready = append(it.ready, u.keys.ready...)
+	u.keys.ready, u.keys.group = nil, nil
+	return done, nil
 }
 
-// keyWalk reads the vectors of a row group in parts that grow: the first rows are few as a rule.
+const (
+	// leastShared is how many first rows of several tablets are read in turn: of fewer it costs more to come back.
+	leastShared = 64
+	// sharePart is of its share what a scan reads beyond it, as no tablet has just that, and what it reads then at once.
+	sharePart = 8
+)
+
+// share is about how many of the first rows a scan has: of several tablets, as rows are spread, each has as many of them as any other.
+func (f *firstRows) share() int {
+	n := f.N
+	if f.takesTurns() {
+		n = (n + f.best.scans - 1) / f.best.scans
+		n += n / sharePart
+	}
+	return n
+}
+
+// takesTurns reports whether other scans go on when some rows are read.
+func (f *firstRows) takesTurns() bool { return f.sorted && f.best.scans > 1 && f.N >= leastShared }
+
+// keyWalk reads the vectors of a row group, from the end that is asked for until what follows comes behind the last of the best, in parts that
+// grow: the first rows are few as a rule.
 type keyWalk struct {
-	it    *Iter
-	u     *unit
-	group *rowset.Group
-	step  int // rows of the next part
-	ready []*vec.Batch
-	blind bool // the filter does not say which rows pass
+	it     *Iter
+	u      *unit
+	group  *rowset.Group
+	wanted []bool          // by vector; nil = nothing was read yet
+	next   int             // so many vectors are done with, from the end that is asked for
+	within bool            // one of them is under way
+	rows   sought.RowRange // what is left of it
+	step   int             // rows of the next part
+	turned bool            // the share is read
+	ready  []*vec.Batch
 }
 
-// vector reads vector k; end says that no other is to be read.
-func (w *keyWalk) vector(k int) (end bool, err error) {
-	rows, err := w.rows(k)
-	if err != nil {
-		return true, err
+// newKeyWalk begins with a share, or, where enough rows have passed already, with less: a row group of rows that were updated has few of the first.
+func (it *Iter) newKeyWalk(u *unit) *keyWalk {
+	w := &keyWalk{it: it, u: u, step: it.first.share()}
+	if w.turned = it.first.best.last() != nil; w.turned {
+		w.step /= sharePart
 	}
-	for rows.From < rows.To {
-		part := w.take(&rows)
+	w.step = max(w.step, 8)
+	return w
+}
+
+// on reads until the end of what is wanted, or until it is the turn of others.
+func (w *keyWalk) on() (done bool, err error) {
+	if w.wanted == nil {
+		if w.wanted, err = w.it.wantedVectors(w.group); err != nil {
+			return false, err
+		}
+	}
+	for w.next < len(w.wanted) {
+		k := w.next
+		if w.it.first.Desc {
+			k = len(w.wanted) - 1 - k
+		}
+		if w.wanted[k] {
+			if stop, end, err := w.vector(k); stop || err != nil {
+				return end, err
+			}
+		}
+		w.next, w.within = w.next+1, false
+	}
+	return true, nil
+}
+
+// vector reads vector k; stop says that no other comes now, end that none is to be read at all.
+func (w *keyWalk) vector(k int) (stop, end bool, err error) {
+	if !w.within {
+		if w.rows, err = w.rowsOf(k); err != nil {
+			return true, false, err
+		}
+		w.within = true
+	}
+	for w.rows.From < w.rows.To {
+		part := w.take()
 		b, err := w.it.walkPart(w.u, w.group, k, part.From, part.To)
 		if err != nil {
-			return true, err
+			return true, false, err
 		}
-		n, ok := w.it.first.passing(b)
-		if !ok {
-			w.blind = true
-			return true, nil
-		}
-		if n > 0 {
+		// Where the filter does not say which rows pass, all of them are returned, and none counts.
+		if n, ok := w.it.first.passing(b); n > 0 || !ok {
 			w.ready = append(w.ready, b)
 		}
 		if end, err := w.it.ends(w.group, k, part.From, part.To); end || err != nil {
-			return true, err
+			return true, end, err
+		}
+		if w.it.first.takesTurns() {
+			return true, false, nil
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
-// rows returns between which rows of vector k those lie that are wanted.
-func (w *keyWalk) rows(k int) (sought.RowRange, error) {
+// rowsOf returns between which rows of vector k those lie that are wanted.
+func (w *keyWalk) rowsOf(k int) (sought.RowRange, error) {
 	if w.it.narrow == nil {
 		return sought.RowRange{To: w.group.VectorRows(k)}, nil
 	}
@@ -169,15 +214,19 @@ func (w *keyWalk) rows(k int) (sought.RowRange, error) {
 }
 
 // take takes the next part, from the end that is asked for.
-func (w *keyWalk) take(rows *sought.RowRange) sought.RowRange {
-	part := sought.RowRange{From: rows.From, To: min(rows.From+w.step, rows.To)}
+func (w *keyWalk) take() sought.RowRange {
+	part := sought.RowRange{From: w.rows.From, To: min(w.rows.From+w.step, w.rows.To)}
 	if w.it.first.Desc {
-		part = sought.RowRange{From: max(rows.To-w.step, rows.From), To: rows.To}
-		rows.To = part.From
+		part = sought.RowRange{From: max(w.rows.To-w.step, w.rows.From), To: w.rows.To}
+		w.rows.To = part.From
 	} else {
-		rows.From = part.To
+		w.rows.From = part.To
 	}
-	w.step = min(2*w.step, vec.MaxRows)
+	if w.it.first.takesTurns() && !w.turned {
+		w.turned, w.step = true, max(w.step/sharePart, 8)
+	} else {
+		w.step = min(2*w.step, vec.MaxRows)
+	}
 	return part
 }
 
@@ -216,10 +265,11 @@ func (it *Iter) ends(group *rowset.Group, i, lo, hi int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	full := len(f.best) == f.N
+	end := f.best.last()
+	full := end != nil
 	last := slices.Clone(f.prefix)
 	if full {
-		last = append(last, f.best[f.N-1].key...)
+		last = append(last, end.key...)
 	}
 	order := bytes.Compare(key, last)
 	switch {

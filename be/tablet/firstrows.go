@@ -1,9 +1,7 @@
 package tablet
 
 import (
-	"bytes"
 	"slices"
-	"sort"
 
 	"stele/be/tablet/memtable"
 	"stele/be/tablet/sought"
@@ -20,6 +18,8 @@ type First struct {
 	Desc   bool
 	N      int
 	Ties   bool
+	// Best is of several scans of which only the first rows of all together are wanted. They are used by one goroutine; nil = the scan is alone.
+	Best *Best
 }
 
 // mostFirst is up to how many rows a scan goes by the order.
@@ -32,20 +32,11 @@ type firstRows struct {
 	by   *sought.Values
 	at   int // of the column among those of the scan
 	keep func(*vec.Batch) ([]int32, error)
-	best []firstValue // of what has passed, in order, N at most
-	// values has all that have been among the best, keys what they are compared by.
-	values *vec.Vector
-	keys   []byte
+	best *Best
 	// sorted: row groups are in the order, and the keys of all rows that are wanted begin with prefix.
 	sorted bool
 	prefix []byte
 	walked int64 // about how many rows of row groups are read in it
-}
-
-// firstValue is the value of a row.
-type firstValue struct {
-	key []byte
-	at  int // in values
 }
 
 // newFirst prepares the reading of first rows; nil when the column is not one by which rows can be in order.
@@ -71,7 +62,7 @@ func (it *Iter) newFirst(f *First) *firstRows {
 		all = *v
 		all.Keyed = true
 	}
-	out.by, out.values = &all, rowset.NewVector(by.Type, 0)
+	out.by, out.best = &all, f.Best.of(f, by.Type)
 	return out
 }
 
@@ -136,21 +127,21 @@ func (f *firstRows) parts(o *rowset.Order) (out []part) {
 // bounds returns between which entries of an order those lie that come before the last of the best, if there are enough of them.
 func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 	to = len(o.All())
-	if len(f.best) < f.N {
+	last := f.best.last()
+	if last == nil {
 		return 0, to, true
 	}
-	at := f.best[f.N-1].at
-	null := f.values.IsNull(at)
+	null := f.best.values.IsNull(last.at)
 	switch {
 	case f.Desc && null:
 		return 0, to, true
 	case f.Desc:
-		from, _ = o.From(rowset.Constant(f.values, at, 1), nil)
+		from, _ = o.From(rowset.Constant(f.best.values, last.at, 1), nil)
 		return from, to, false
 	case null:
 		return 0, 0, true
 	}
-	_, to = o.From(nil, rowset.Constant(f.values, at, 1))
+	_, to = o.From(nil, rowset.Constant(f.best.values, last.at, 1))
 	return 0, to, true
 }
 
@@ -222,48 +213,11 @@ func (f *firstRows) passing(b *vec.Batch) (n int, ok bool) {
 			b.Sel = append([]int32{}, kept...)
 		}
 	}
-	f.note(b)
+	f.best.note(rowset.CollationKeys(f.By, b.Cols[f.at]), b)
 	return b.Rows(), true
 }
 
-// note takes the values of the rows of a batch among the best.
-func (f *firstRows) note(b *vec.Batch) {
-	v := rowset.CollationKeys(f.By, b.Cols[f.at])
-	more := min(b.Rows(), f.N-len(f.best))
-	f.best, f.keys = slices.Grow(f.best, more), slices.Grow(f.keys, more*vec.KeyIntSize)
-	for i := range b.Rows() {
-		row := i
-		if b.Sel != nil {
-			row = int(b.Sel[i])
-		}
-		start := len(f.keys)
-		f.keys = vec.AppendKey(f.keys, v, row)
-		key := f.keys[start:len(f.keys):len(f.keys)]
-		at := len(f.best)
-		if at > 0 && f.before(key, f.best[at-1].key) {
-			at = sort.Search(at, func(k int) bool { return f.before(key, f.best[k].key) })
-		}
-		if at >= f.N {
-			f.keys = f.keys[:start]
-			continue
-		}
-		rowset.AppendRow(f.values, v, row)
-		if len(f.best) == f.N {
-			f.best = f.best[:f.N-1]
-		}
-		f.best = slices.Insert(f.best, at, firstValue{key: key, at: f.values.N - 1})
-	}
-}
-
-// before reports whether a value with one key comes before one with another.
-func (f *firstRows) before(a, b []byte) bool {
-	if f.Desc {
-		a, b = b, a
-	}
-	return bytes.Compare(a, b) < 0
-}
-
-// walkGroup reads the first rows of a row group; false when it has no order, or that is no help.
+// walkGroup reads the first rows of a row group; false when it has no order, or that is no help, or when it is the turn of other scans.
 func (it *Iter) walkGroup(u *unit) (bool, error) {
 	if it.first.sorted {
 		return it.walkKey(u)
@@ -276,12 +230,14 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 		return true, nil
 	}
 	var ready []*vec.Batch
-	done, best, looked := false, it.first.best, it.looked
+	it.first.best.mark()
+	done, looked := false, it.looked
 	err := it.s.t.s.viewRows(u.w.r, u.group, func(group *rowset.Group) (err error) {
 		if group.Rows() != o.Len() {
 			return nil
 		}
-		it.first.best, it.looked = slices.Clone(best), looked // it may be called again
+		it.first.best.goBack() // it may be called again
+		it.looked = looked
 		ready, done, err = it.first.walk(o, func(rows []uint32) (*vec.Batch, error) {
 			if err := it.look(len(rows)); err != nil {
 				return nil, err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -233,15 +234,7 @@ func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []sought.Predicate
 		}
 	}
 	got := map[string]int{}
-	it := s.Scan(orderCols, opt)
-	for {
-		b, err := it.Next(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b == nil {
-			break
-		}
+	for b := range h.inTurn(t, s, opt) {
 		sel, _ := keep(b)
 		for _, row := range sel {
 			got[string(h.rowKey(first, b.Cols, int(row)))]++
@@ -258,6 +251,33 @@ func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []sought.Predicate
 	}
 	if !maps.Equal(got, want) {
 		t.Fatalf("version %d, predicates %+v, first %+v: %d rows, want %d", s.version, prune, first, len(got), len(want))
+	}
+}
+
+// inTurn yields what a scan returns, or, if it is for the first rows, at times several scans in turn that have the rows together.
+func (h *orderHistory) inTurn(t *testing.T, s *Snapshot, opt ScanOptions) iter.Seq[*vec.Batch] {
+	scans := []*Iter{s.Scan(orderCols, opt)}
+	if opt.First != nil && h.rnd.IntN(2) == 0 {
+		n, first := 2+h.rnd.IntN(2), *opt.First
+		first.Best, opt.First, opt.Shards, scans = NewBest(n), &first, n, nil
+		for opt.Shard = range n {
+			scans = append(scans, s.Scan(orderCols, opt))
+		}
+	}
+	return func(yield func(*vec.Batch) bool) {
+		for at := 0; len(scans) > 0; at++ {
+			at %= len(scans)
+			b, err := scans[at].Next(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b == nil {
+				scans = slices.Delete(scans, at, at+1)
+				at--
+			} else if !yield(b) {
+				return
+			}
+		}
 	}
 }
 
@@ -385,6 +405,9 @@ func (h *orderHistory) ask(t *testing.T, of []*Snapshot) {
 	var first *First
 	if h.rnd.IntN(2) == 0 {
 		first = &First{Column: types.ColumnID(1 + h.rnd.IntN(7)), Desc: h.rnd.IntN(2) == 0, N: 1 + h.rnd.IntN(30), Ties: h.rnd.IntN(2) == 0}
+		if h.rnd.IntN(4) == 0 {
+			first.N *= 10
+		}
 		if first.Column == 3 {
 			first.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]
 		}

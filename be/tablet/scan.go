@@ -69,6 +69,7 @@ type unit struct {
 	// walk: the first rows are read in their order. It wantsOrder when there is none. nearest is the code of the first of them.
 	walk, wantsOrder bool
 	nearest          uint64
+	keys             *keyWalk // how far a walk in the order of the primary key has come; or nil
 }
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
@@ -125,7 +126,8 @@ func (it *Iter) addGroup(u unit, n int64) {
 	if f := it.first; f != nil && f.helps(&u, read) {
 		u.walk = true
 		if f.sorted { // the first row groups have enough, as a rule
-			n = min(n, int64(f.N), max(2*int64(f.N)-f.walked, 0))
+			mine := int64(f.share())
+			n = min(n, mine, max(2*mine-f.walked, 0))
 			f.walked += n
 		} else if o := it.orderOf(&u, f.by); o != nil {
 			n, u.nearest = min(n, int64(f.N)), f.nearest(o)
@@ -143,7 +145,7 @@ func (it *Iter) toReadOf(w *memtable.View) int64 {
 	if it.first != nil {
 		if at := w.Schema.ColumnIndex(it.first.Column); at >= 0 && it.walksMemory(w) {
 			if o := w.Order(it.s.t.s.memOrders, at, it.first.by.OrderBy); o != nil {
-				return int64(it.first.N + w.Rows() - min(o.Len(), w.Rows()))
+				return int64(it.first.share() + w.Rows() - min(o.Len(), w.Rows()))
 			}
 		}
 	}
@@ -250,14 +252,18 @@ func (it *Iter) fill() error {
 		return nil
 	}
 	if it.current.walk {
-		if done, err := it.walkGroup(it.current); done || err != nil {
+		done, err := it.walkGroup(it.current)
+		switch {
+		case done || err != nil:
 			it.current = nil
 			return err
+		case it.first.sorted: // it goes on in its turn
+			return nil
 		}
 		if it.current.walk = false; !it.partly() {
 			it.lookUpDead()
 		}
-		it.current.wantsOrder = !it.first.sorted
+		it.current.wantsOrder = true
 	}
 	if it.current.order != nil && it.fromOrder(it.current) {
 		it.current = nil

@@ -287,13 +287,16 @@ func (s *Snapshot) gather(keys [][]byte, cols []types.ColumnID, mems []memRef, r
 		return nil, err
 	}
 	out := &vec.Batch{N: len(refs)}
+	if allStored(refs, at) {
+		out.Cols = stored
+		return out, nil
+	}
 	for c, id := range cols {
 		v := rowset.NewVector(s.columnType(id), len(refs))
 		for i := range refs {
 			switch {
 			case mems[i].view != nil:
-				src, row := s.memValue(mems[i], id)
-				rowset.AppendRow(v, src, row)
+				s.appendMem(v, mems[i], id)
 			case refs[i].rowset != nil:
 				rowset.AppendRow(v, stored[c], at[i])
 			default:
@@ -303,6 +306,16 @@ func (s *Snapshot) gather(keys [][]byte, cols []types.ColumnID, mems []memRef, r
 		out.Cols = append(out.Cols, v)
 	}
 	return out, nil
+}
+
+// allStored reports whether all rows lie in rowsets, and were read in their order.
+func allStored(refs []rowRef, at []int) bool {
+	for i := range refs {
+		if refs[i].rowset == nil || at[i] != i {
+			return false
+		}
+	}
+	return true
 }
 
 type groupRef struct {
@@ -458,13 +471,14 @@ func decodeRows(group *rowset.Group, v *vec.Vector, c, i, from, to int, sel []in
 	return group.DecodeInto(v, c, i)
 }
 
-// memValue returns a vector and the row in it that hold a column of a memtable row.
-func (s *Snapshot) memValue(ref memRef, id types.ColumnID) (*vec.Vector, int) {
+// appendMem appends a column of a row of a memtable.
+func (s *Snapshot) appendMem(dst *vec.Vector, ref memRef, id types.ColumnID) {
 	at := ref.view.Schema.ColumnIndex(id)
 	if at < 0 {
-		return s.fillColumn(id, 1), 0
+		rowset.AppendRow(dst, s.fillColumn(id, 1), 0)
+		return
 	}
-	return ref.view.Column(at, ref.row, ref.row+1), 0
+	ref.view.AppendValue(dst, at, ref.row)
 }
 
 func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {

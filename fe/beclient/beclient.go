@@ -103,15 +103,19 @@ func (c *Clients) invoke(ctx context.Context, address, method string, req, resp 
 	return conn.Invoke(ctx, method, req, resp)
 }
 
-// Publish tells a BE committed versions; done must not block, and may run before Publish returns.
-func (c *Clients) Publish(address string, req *bepb.PublishRequest, timeout time.Duration, done func(*bepb.PublishResponse, error)) {
+// Publish tells a BE committed versions; done must not block, and may run before Publish returns. Who may wait for a BE in this process says
+// so: it does it at once.
+func (c *Clients) Publish(address string, req *bepb.PublishRequest, timeout time.Duration, mayWait bool, done func(*bepb.PublishResponse, error)) {
 	conn, err := c.conn(address)
 	if err != nil {
 		done(nil, err)
 		return
 	}
-	resp := &bepb.PublishResponse{}
-	conn.Start(bepb.Backend_Publish_FullMethodName, req, resp, timeout, func(err error) { done(resp, err) })
+	start, resp := conn.Start, &bepb.PublishResponse{}
+	if mayWait {
+		start = conn.StartHere
+	}
+	start(bepb.Backend_Publish_FullMethodName, req, resp, timeout, func(err error) { done(resp, err) })
 }
 
 // conn returns the connection to a BE.

@@ -24,7 +24,7 @@ func (w *world) publishing(asks *cluster.Cluster) <-chan struct{} {
 			return nil, ctx.Err()
 		}
 	})
-	w.Clients.Publish(be.Addr, &bepb.PublishRequest{}, time.Minute, func(_ *bepb.PublishResponse, err error) {
+	w.Clients.Publish(be.Addr, &bepb.PublishRequest{}, time.Minute, false, func(_ *bepb.PublishResponse, err error) {
 		if err == nil {
 			w.t.Error("a call whose connection was closed has succeeded")
 		}

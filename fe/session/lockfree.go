@@ -25,7 +25,7 @@ type picked struct {
 // only has a scan read what was picked. The conditions of the query hold for it: nobody has changed it since.
 func (p *picked) only(scan *physical.Scan) *physical.Scan {
 	out := *scan
-	out.Tablets, out.Fragment.Keys, out.Via = []types.TabletID{}, [][]byte{}, nil
+	out.Tablets, out.Fragment.Keys, out.Fragment.Homes, out.Via = []types.TabletID{}, [][]byte{}, nil, nil
 	for _, id := range p.tablets {
 		if slices.Contains(scan.Tablets, id) {
 			out.Tablets = append(out.Tablets, id)

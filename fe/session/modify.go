@@ -350,9 +350,8 @@ func (m *modifier) enter(w worked) error {
 	if err := m.moveEntries(w.old, w.next, w.rows); err != nil {
 		return err
 	}
-	moved := gather(w.next, w.rows)
 	if m.falls != nil {
-		m.fallen.old, m.fallen.now = append(m.fallen.old, gather(w.old, w.rows)), append(m.fallen.now, moved)
+		m.fallen.old, m.fallen.now = append(m.fallen.old, gather(w.old, w.rows)), append(m.fallen.now, gather(w.next, w.rows))
 	}
 	var err error
 	if m.shares, err = m.refs.referChanged(m.shares, w.old, w.next, w.rows); err != nil {
@@ -363,6 +362,7 @@ func (m *modifier) enter(w worked) error {
 		return nil
 	}
 	m.group(w.tablets, w.old, w.rows, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
+	moved := gather(w.next, w.rows)
 	routes, err := plan.Route(m.plan.Table, moved)
 	if err != nil {
 		return err
@@ -507,7 +507,9 @@ func (m *modifier) flush(ctx context.Context) error {
 				all = append(all, b)
 			}
 		}
-		w.Rows = vec.ConcatBatches(all...)
+		if w.Rows = all[0]; len(all) > 1 {
+			w.Rows = vec.ConcatBatches(all...)
+		}
 		writes = append(writes, w)
 	}
 	if len(writes) == 0 {

@@ -118,7 +118,7 @@ func (p *publisher) endHoldingLocked() {
 	}
 }
 
-// release sends what is held before it returns, so that a read behind it does not wait for it.
+// release sends what is held before it returns, so that a read behind it does not wait for it. A BE in this process has it by then.
 func (p *publisher) release() {
 	if p.hold.queues.Load() == 0 {
 		return
@@ -134,7 +134,7 @@ func (p *publisher) release() {
 	}
 	p.mu.Unlock()
 	for _, be := range held {
-		p.next(be)
+		p.next(be, true)
 	}
 }
 

@@ -174,7 +174,7 @@ func (p *publisher) run() {
 		closed := p.closed
 		p.mu.Unlock()
 		for _, be := range ready {
-			p.next(be)
+			p.next(be, false)
 		}
 		if closed {
 			return
@@ -182,8 +182,8 @@ func (p *publisher) run() {
 	}
 }
 
-// next sends what is queued for a BE.
-func (p *publisher) next(be types.BEID) {
+// next sends what is queued for a BE; mayWait says that nothing else waits for it.
+func (p *publisher) next(be types.BEID, mayWait bool) {
 	p.mu.Lock()
 	q := p.queues[be]
 	n := min(len(q.items), maxPublished)
@@ -195,17 +195,17 @@ func (p *publisher) next(be types.BEID) {
 	}
 	p.mu.Unlock()
 	if n > 0 {
-		p.send(be, items)
+		p.send(be, items, mayWait)
 	}
 }
 
 // send makes one call. Its answer comes in the goroutine that reads all answers of the BE.
-func (p *publisher) send(be types.BEID, items []publishItem) {
+func (p *publisher) send(be types.BEID, items []publishItem, mayWait bool) {
 	req := &bepb.PublishRequest{Items: make([]*bepb.PublishRequest_Item, len(items))}
 	for i, it := range items {
 		req.Items[i] = it.msg
 	}
-	p.clients.Publish(p.live.Address(be), req, publishTimeout, func(resp *bepb.PublishResponse, err error) {
+	p.clients.Publish(p.live.Address(be), req, publishTimeout, mayWait, func(resp *bepb.PublishResponse, err error) {
 		if err != nil {
 			p.live.Probe(be)
 			p.logger.Debug("publish", "be_id", be, "items", len(items), "err", err)

@@ -52,7 +52,7 @@ func servedInside(remote netip.AddrPort) *PipeServer {
 }
 
 // inside is the way of calls to a server of this process. A brief method runs in the goroutine that calls, so that nobody is woken.
-// What Start has sent runs in a goroutine of its own, in its order, and calls behind it as well: they are not to overtake it.
+// What Start has sent runs in a goroutine of its own, in its order.
 type inside struct {
 	s      *PipeServer
 	ctx    context.Context // of the calls
@@ -63,9 +63,9 @@ type inside struct {
 
 	mu      sync.Mutex
 	err     error
-	lane    []*insideCall // to be run in their order, behind the one that runs
-	running atomic.Bool   // a goroutine works the lane off; changes under mu
-	started map[*insideCall]struct{}
+	lane    []*insideCall            // to be run in their order, behind the one that runs
+	running atomic.Bool              // a goroutine works the lane off; changes under mu
+	told    map[*insideCall]struct{} // that were started and have not ended
 }
 
 // openInside connects to a server of this process, which admits and refuses as it does by pipe.
@@ -75,7 +75,7 @@ func openInside(s *PipeServer, remote netip.AddrPort, cluster *Cluster) (*inside
 	if err := (&ServerConfig{Cluster: s.cfg.Cluster, Refused: s.cfg.Refused}).admit(caller, "pipe"); err != nil {
 		return nil, fromStatus(toStatus(err))
 	}
-	w := &inside{s: s, done: make(chan struct{}), started: map[*insideCall]struct{}{}}
+	w := &inside{s: s, done: make(chan struct{}), told: map[*insideCall]struct{}{}}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.mu.Lock() // it may fail at once
 	defer w.mu.Unlock()
@@ -107,12 +107,12 @@ func (w *inside) fail(err error) {
 	w.err = err
 	w.failed.Store(true)
 	close(w.done)
-	started := w.started
-	w.started = nil
+	told := w.told
+	w.told = nil
 	w.unlink()
 	w.mu.Unlock()
 	w.cancel()
-	for c := range started {
+	for c := range told {
 		c.abandon(err)
 	}
 }
@@ -171,7 +171,6 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 	switch {
 	case !c.m.brief:
 		w.s.spawn(c.run)
-	case w.behind(c, false):
 	case w.s.inside.hangs():
 		w.s.spawn(c.run)
 	default:
@@ -189,6 +188,31 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 
 // start makes a call whose answer done is told.
 func (w *inside) start(method string, in, out proto.Message, timeout time.Duration, done func(error)) {
+	w.started(method, in, out, timeout, done, func(c *insideCall) {
+		if c.m.brief {
+			w.behind(c)
+		} else {
+			w.s.spawn(c.run)
+		}
+	})
+}
+
+// startHere is start by who may wait for the handler.
+func (w *inside) startHere(method string, in, out proto.Message, timeout time.Duration, done func(error)) {
+	w.started(method, in, out, timeout, done, func(c *insideCall) {
+		switch {
+		case !c.m.brief:
+			w.s.spawn(c.run)
+		case w.running.Load() || w.s.inside.hangs():
+			w.behind(c)
+		default:
+			c.runHere(context.Background())
+		}
+	})
+}
+
+// started makes a call whose answer done is told, and has run run it.
+func (w *inside) started(method string, in, out proto.Message, timeout time.Duration, done func(error), run func(*insideCall)) {
 	c, err := w.begin(method, in, timeout)
 	if err != nil {
 		done(err)
@@ -204,37 +228,27 @@ func (w *inside) start(method string, in, out proto.Message, timeout time.Durati
 	}
 	w.mu.Lock()
 	if err = w.err; err == nil {
-		w.started[c] = struct{}{}
+		w.told[c] = struct{}{}
 		c.timer = time.AfterFunc(timeout, func() { c.abandon(status.FromContextError(context.DeadlineExceeded).Err()) })
 	}
 	w.mu.Unlock()
-	switch {
-	case err != nil:
+	if err != nil {
 		c.abandon(err)
-	case c.m.brief:
-		w.behind(c, true)
-	default:
-		w.s.spawn(c.run)
+		return
 	}
+	run(c)
 }
 
-// behind puts a call into the lane; false = that is empty, and the call is not one that was started.
-func (w *inside) behind(c *insideCall, started bool) bool {
-	if !started && !w.running.Load() {
-		return false
-	}
+// behind puts a call that was started into the lane.
+func (w *inside) behind(c *insideCall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.running.Load() && !started {
-		return false
-	}
 	c.inLane = true
 	w.lane = append(w.lane, c)
 	if !w.running.Load() {
 		w.running.Store(true)
 		w.s.spawn(w.work)
 	}
-	return true
 }
 
 // work works the lane off.
@@ -341,7 +355,7 @@ func (c *insideCall) end() bool {
 	c.cancel()
 	if c.tell != nil {
 		c.w.mu.Lock()
-		delete(c.w.started, c)
+		delete(c.w.told, c)
 		if c.timer != nil {
 			c.timer.Stop()
 		}

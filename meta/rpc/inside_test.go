@@ -37,7 +37,7 @@ func isInside(c *Conn) bool {
 }
 
 // watcher is a service whose brief calls tell what they do: "wait" until their context ends, "hold" until they are let go after Waits,
-// "order" notes when it comes.
+// "block" until they are let go, "order" notes when it comes.
 type watcher struct {
 	*echo
 	goes chan struct{}
@@ -53,9 +53,11 @@ func (w *watcher) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 		w.came = append(w.came, name)
 		return &grpc_health_v1.HealthCheckResponse{}, nil
 	}
-	if strings.HasPrefix(r.Service, "hold") {
+	if waits := strings.HasPrefix(r.Service, "hold"); waits || r.Service == "block" {
 		w.waiting <- r.Service
-		Waits(ctx)
+		if waits {
+			Waits(ctx)
+		}
 		<-w.goes
 		return &grpc_health_v1.HealthCheckResponse{Status: 4}, nil
 	}
@@ -242,7 +244,7 @@ func TestInsideConnectionCloses(t *testing.T) {
 	}
 }
 
-// TestInsideKeepsOrder: what was started is not overtaken, and what waits holds nothing up.
+// TestInsideKeepsOrder: what was started is not overtaken by what is started later, and holds no call up.
 func TestInsideKeepsOrder(t *testing.T) {
 	w, addr, _ := serveWatcher(t, "c1", time.Second)
 	c, h := piped(t, addr, "c1")
@@ -250,9 +252,9 @@ func TestInsideKeepsOrder(t *testing.T) {
 		t.Fatal(err, isInside(c))
 	}
 	var started sync.WaitGroup
-	start := func(name string) {
+	start := func(name string, by func(string, proto.Message, proto.Message, time.Duration, func(error))) {
 		started.Add(1)
-		c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: name},
+		by(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: name},
 			&grpc_health_v1.HealthCheckResponse{}, time.Minute, func(err error) {
 				if err != nil {
 					t.Error(err)
@@ -260,22 +262,43 @@ func TestInsideKeepsOrder(t *testing.T) {
 				started.Done()
 			})
 	}
-	start("hold")
+	start("hold", c.Start) // holds nothing up
+	<-w.waiting
+	start("block", c.Start)
 	<-w.waiting
 	var want []string
 	for i := range 500 {
-		name := fmt.Sprint(i)
-		want = append(want, name)
+		name := "order" + fmt.Sprint(i)
+		want = append(want, fmt.Sprint(i))
 		if i%10 < 7 {
-			start("order" + name)
-		} else if _, err := ask(t.Context(), h, "order"+name); err != nil {
-			t.Fatal(err)
+			start(name, c.Start)
+		} else {
+			start(name, c.StartHere)
 		}
 	}
+	if _, err := ask(t.Context(), h, "order first"); err != nil { // it waits for none of them
+		t.Fatal(err)
+	}
+	w.goes <- struct{}{}
 	w.goes <- struct{}{}
 	started.Wait()
-	if got := strings.Join(w.came, " "); got != strings.Join(want, " ") {
+	if got := strings.Join(w.came, " "); got != " first "+strings.Join(want, " ") {
 		t.Errorf("came as %s", got)
+	}
+}
+
+// TestInsideStartsHere: where nothing was started before, the handler has ended when StartHere returns.
+func TestInsideStartsHere(t *testing.T) {
+	w, addr, _ := serveWatcher(t, "c1", time.Second)
+	c, h := piped(t, addr, "c1")
+	if _, err := ask(t.Context(), h, "n"); err != nil || !isInside(c) {
+		t.Fatal(err, isInside(c))
+	}
+	told := false
+	c.StartHere(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: "order1"}, &grpc_health_v1.HealthCheckResponse{},
+		time.Minute, func(err error) { told = err == nil })
+	if !told || len(w.came) != 1 {
+		t.Errorf("told %v, came %v", told, w.came)
 	}
 }
 

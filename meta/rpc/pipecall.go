@@ -57,7 +57,19 @@ func (c *servedCall) Deadline() (time.Time, bool) { return c.deadline, true }
 func (c *servedCall) Done() <-chan struct{} { return c.alive().Done() }
 
 // Err implements context.Context.
-func (c *servedCall) Err() error { return c.alive().Err() }
+func (c *servedCall) Err() error {
+	if c.goesOn() {
+		return nil
+	}
+	return c.alive().Err()
+}
+
+// goesOn reports whether nothing has ended the context as long as nobody waits for that: handlers ask at each batch of rows.
+func (c *servedCall) goesOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live == nil && !c.ended && c.Context.Err() == nil && (c.caller == nil || c.caller.Err() == nil) && time.Now().Before(c.deadline)
+}
 
 // Value implements context.Context.
 func (c *servedCall) Value(key any) any {

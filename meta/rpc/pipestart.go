@@ -21,6 +21,17 @@ func (c *Conn) Start(method string, in, out proto.Message, timeout time.Duration
 	w.start(method, in, out, timeout, func(err error) { done(fromStatus(err)) })
 }
 
+// StartHere is Start by who may wait until the peer has done it. One in this process does it in the goroutine that calls, unless it has not
+// done yet what was started before.
+func (c *Conn) StartHere(method string, in, out proto.Message, timeout time.Duration, done func(error)) {
+	w, ok := c.ready().(*inside)
+	if !ok || !c.piped[method] || c.cfg.Cluster.ID() == "" {
+		c.Start(method, in, out, timeout, done)
+		return
+	}
+	w.startHere(method, in, out, timeout, func(err error) { done(fromStatus(err)) })
+}
+
 // ready returns the way to the peer if there is one.
 func (c *Conn) ready() way {
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -15,20 +16,18 @@ type exprSet struct {
 }
 
 func compileAll(nodes []*expr.Node, ectx expr.Context) (*exprSet, error) {
-	s := &exprSet{}
-	used := map[int]bool{}
+	s := &exprSet{progs: make([]*expr.Program, 0, len(nodes)), cols: make([]int, 0, len(nodes))}
 	for i, n := range nodes {
 		p, err := expr.Compile(n, ectx)
 		if err != nil {
 			return nil, fmt.Errorf("compile expression %d: %w", i, err)
 		}
 		s.progs = append(s.progs, p)
-		for c := range expr.Columns(n) {
-			if !used[c] {
-				used[c] = true
-				s.cols = append(s.cols, c)
+		expr.Walk(n, func(x *expr.Node) {
+			if x.Kind == expr.NodeColumn && !slices.Contains(s.cols, x.Col) {
+				s.cols = append(s.cols, x.Col)
 			}
-		}
+		})
 	}
 	return s, nil
 }

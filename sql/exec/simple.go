@@ -49,7 +49,7 @@ func (f *filterOp) Next(ctx context.Context) (*vec.Batch, error) {
 			return nil, err
 		}
 		if f.reuse && len(f.buf) < b.N {
-			f.buf = make([]int32, max(b.N, vec.MaxRows))
+			f.buf = make([]int32, b.N)
 		}
 		sel, err := f.prog.EvalFilterInto(b, f.buf)
 		if err != nil {

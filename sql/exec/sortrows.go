@@ -162,7 +162,7 @@ func (s *sortBuffer) sort() {
 // Of up to mostAscending ascending parts entries are merged: those of some tablets, each of which yields its rows in order. That takes as
 // much room again, so they are mostMerged at most.
 const (
-	mostAscending = 8
+	mostAscending = 16
 	mostMerged    = 64 << 10
 )
 

@@ -119,9 +119,13 @@ func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) { return p.EvalFilte
 func (p *Program) EvalFilterInto(b *vec.Batch, buf []int32) ([]int32, error) {
 	sel := b.Sel
 	owned := false // whether sel may be overwritten
-	for i := range p.preds {
+	preds := p.preds
+	if preds == nil {
+		preds = predicates(p.root)
+	}
+	for i := range preds {
 		var err error
-		if sel, err = p.preds[i].narrow(b, sel, owned, buf); err != nil {
+		if sel, err = preds[i].narrow(b, sel, owned, buf); err != nil {
 			return nil, err
 		}
 		owned = true

@@ -19,7 +19,7 @@ const MaxDepth = 1000
 // Program is a compiled expression. It is immutable and safe for concurrent use.
 type Program struct {
 	root  *code
-	preds []predicate // the conjuncts, for EvalFilter
+	preds []predicate // the conjuncts, for EvalFilter; nil = nothing that looks like a condition
 	typ   types.ColumnType
 }
 
@@ -40,6 +40,9 @@ func Compile(n *Node, ctx Context) (*Program, error) {
 	if err := checkDepth(n, 0); err != nil {
 		return nil, err
 	}
+	if n.Kind == NodeColumn { // most of what is compiled
+		return CompileAsIs(n, ctx)
+	}
 	p, err := CompileAsIs(Rewrite(n, func(x *Node) *Node { return foldOne(x, ctx) }), ctx)
 	if err == nil {
 		p.typ = n.Type
@@ -53,7 +56,11 @@ func CompileAsIs(n *Node, ctx Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Program{root: root, preds: predicates(root), typ: n.Type}, nil
+	p := &Program{root: root, typ: n.Type}
+	if n.Type.Kind == types.KindBool {
+		p.preds = predicates(root)
+	}
+	return p, nil
 }
 
 // checkDepth refuses trees that are too deep or have holes; what it accepts may be walked recursively.
@@ -127,6 +134,9 @@ func (c *code) compileCall(n *Node, ctx *Context) error {
 // result is aligned with the batch's physical rows when Sel is nil and compacted otherwise. It may share buffers with
 // the batch.
 func (p *Program) Eval(b *vec.Batch) (*vec.Vector, error) {
+	if p.root.kind == NodeColumn && b.Sel == nil {
+		return p.root.of(b.Cols)
+	}
 	f := newFrame(b)
 	a, err := f.eval(p.root)
 	if err != nil {
@@ -137,6 +147,17 @@ func (p *Program) Eval(b *vec.Batch) (*vec.Vector, error) {
 		v = vec.NewConst(p.typ, v.Value(0), f.n)
 	}
 	return v.WithType(p.typ), nil
+}
+
+// of returns the column that c is.
+func (c *code) of(cols []*vec.Vector) (*vec.Vector, error) {
+	if c.col >= len(cols) {
+		return nil, fmt.Errorf("evaluate expression: column %d of a batch of %d columns", c.col, len(cols))
+	}
+	if v := cols[c.col]; v.Type.Phys() == c.typ.Phys() {
+		return v.WithType(c.typ), nil
+	}
+	return nil, fmt.Errorf("evaluate expression: column %d is %v where %v was planned", c.col, cols[c.col].Type, c.typ)
 }
 
 // frame is a set of rows on which code is evaluated: a batch, or some rows of another frame. Columns are gathered
@@ -186,14 +207,11 @@ func (f *frame) eval(c *code) (fn.Arg, error) {
 	case NodeConst:
 		return fn.ConstArg(c.konst), nil
 	case NodeColumn:
-		v, err := f.column(c.col)
-		if err != nil {
+		if _, err := f.column(c.col); err != nil {
 			return fn.Arg{}, err
 		}
-		if v.Type.Phys() != c.typ.Phys() {
-			return fn.Arg{}, fmt.Errorf("evaluate expression: column %d is %v where %v was planned", c.col, v.Type, c.typ)
-		}
-		return fn.VectorArg(v.WithType(c.typ)), nil
+		v, err := c.of(f.cols)
+		return fn.VectorArg(v), err
 	}
 	switch c.call.Def.Lazy {
 	case fn.LazyAnd:

@@ -116,6 +116,22 @@ type Fragment struct {
 	TabletColumn bool `cbor:"9,keyasint,omitempty"`
 	// TimeZone is the session's, for conversions of TIMESTAMP ("" = UTC).
 	TimeZone string `cbor:"10,keyasint,omitempty"`
+	// Homes are the tablets in which rows with Keys lie, one a key, where that is known: the others need not look for it.
+	Homes []types.TabletID `cbor:"11,keyasint,omitempty"`
+}
+
+// KeysIn returns those of Keys that a tablet may have rows with.
+func (f *Fragment) KeysIn(id types.TabletID) [][]byte {
+	if len(f.Homes) != len(f.Keys) {
+		return f.Keys
+	}
+	out := make([][]byte, 0, len(f.Keys))
+	for i, home := range f.Homes {
+		if home == id {
+			out = append(out, f.Keys[i])
+		}
+	}
+	return out
 }
 
 // Agg groups rows. A Partial one yields the group columns, then the state columns of each aggregate; a Merge one

@@ -157,6 +157,7 @@ func (b *binder) narrow(s *physical.Scan, t *catalog.Table, preds []*expr.Node, 
 	if s.Fragment.Keys = pr.keys(); s.Fragment.Keys == nil && len(s.Tablets) > 0 {
 		s.Via = pr.via()
 	}
+	s.Fragment.Homes = pr.homes(s.Fragment.Keys)
 	if len(preds) > 0 {
 		s.Fragment.Filter = at(and(preds...), read)
 	}

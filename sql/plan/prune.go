@@ -127,6 +127,19 @@ func (p *pruner) keys() [][]byte {
 	return slices.CompactFunc(keys, bytes.Equal)
 }
 
+// homes lists the tablets in which rows with some primary keys lie, nil where a key alone does not say that, or one tablet is read.
+func (p *pruner) homes(keys [][]byte) []types.TabletID {
+	t := p.table
+	if len(keys) < 2 || len(t.Parts) != 1 || len(t.Parts[0].Tablets) < 2 || !slices.Equal(t.HashBy, t.Schema.Key) {
+		return nil
+	}
+	out := make([]types.TabletID, len(keys))
+	for i, k := range keys {
+		out[i] = t.Parts[0].Tablets[Bucket(k, len(t.Parts[0].Tablets))]
+	}
+	return out
+}
+
 // via finds a unique key whose columns the conditions bind to single values: its hidden table says which rows can pass.
 func (p *pruner) via() *physical.Via {
 	if p.b.ctx.literal {

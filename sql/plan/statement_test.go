@@ -7,8 +7,10 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"stele/meta/types"
 	"stele/sql/explain"
 	ast "stele/sql/parse"
+	"stele/sql/physical"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -223,5 +225,55 @@ func TestFastInsert(t *testing.T) {
 				t.Errorf("%s\nfast: %s\nslow: %s", sql, rowText(fast.Rows, []int{i}, 0), rowText(slow.Rows, []int{i}, 0))
 			}
 		}
+	}
+}
+
+// TestKeysHaveHomes: where a key alone says in which tablet its row lies, a scan of several keys says so as INSERT does.
+func TestKeysHaveHomes(t *testing.T) {
+	ctx, f := newContext()
+	for _, sql := range []string{"CREATE TABLE h (id INT PRIMARY KEY, v INT)",
+		"CREATE TABLE other (id INT, v INT, PRIMARY KEY (id, v)) DISTRIBUTED BY HASH(v) BUCKETS 3"} {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := func(sql string) *physical.Fragment {
+		st, err := ast.Parse(sql, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := Select(ctx, st.Node)
+		if err != nil || n.Scan == nil || len(n.Scan.Fragment.Keys) == 0 {
+			t.Fatal(n, err)
+		}
+		return &n.Scan.Fragment
+	}
+	homes := map[string]types.TabletID{}
+	in, _ := ast.FastInsert("INSERT INTO h VALUES (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)", 0)
+	p, err := InsertValues(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _ := ctx.BaseTable("", "h")
+	parts, err := Route(table, p.Rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range parts {
+		for _, row := range part.Rows {
+			homes[string(vec.AppendRowKey(nil, p.Rows, []int{0}, int(row)))] = part.Tablet
+		}
+	}
+	got := keys("SELECT v FROM h WHERE id IN (8, 3, 1, 2, 7, 5)")
+	if len(got.Homes) != len(got.Keys) {
+		t.Fatalf("%d homes of %d keys", len(got.Homes), len(got.Keys))
+	}
+	for i, key := range got.Keys {
+		if got.Homes[i] != homes[string(key)] {
+			t.Errorf("key %x is looked for in tablet %d, and lies in %d", key, got.Homes[i], homes[string(key)])
+		}
+	}
+	if got = keys("SELECT v FROM other WHERE id IN (1, 2) AND v IN (1, 2)"); got.Homes != nil {
+		t.Errorf("homes %v of rows that are distributed by another column", got.Homes)
 	}
 }

@@ -103,6 +103,19 @@ func (w *View) Column(i, from, to int) *vec.Vector {
 // mostGrown bounds the room for texts that are not known yet.
 const mostGrown = 64 << 10
 
+// AppendValue appends a row of column i to a vector.
+func (w *View) AppendValue(dst *vec.Vector, i, row int) {
+	switch {
+	case row < w.tail:
+		b := blockOf(w.blocks, row)
+		rowset.AppendRow(dst, b.cols[i], row-b.from)
+	case w.cols[i].nulls && w.cols[i].null[row-w.tail]:
+		rowset.AppendNull(dst)
+	default:
+		rowset.AppendRow(dst, &w.cols[i].v, row-w.tail)
+	}
+}
+
 // Picked returns rows of column i, counted from from, as a vector of their own.
 func (w *View) Picked(i, from int, rows []int32) *vec.Vector {
 	if c := &w.cols[i]; w.tail == 0 && from == 0 && !c.nulls {
@@ -113,17 +126,7 @@ func (w *View) Picked(i, from int, rows []int32) *vec.Vector {
 		if k == 1 { // the others are about as long
 			out.Data = slices.Grow(out.Data, min(len(out.Data)*len(rows), mostGrown))
 		}
-		row := from + int(r)
-		if row < w.tail {
-			b := blockOf(w.blocks, row)
-			rowset.AppendRow(out, b.cols[i], row-b.from)
-			continue
-		}
-		if c := &w.cols[i]; c.nulls && c.null[row-w.tail] {
-			rowset.AppendNull(out)
-		} else {
-			rowset.AppendRow(out, &c.v, row-w.tail)
-		}
+		w.AppendValue(out, i, from+int(r))
 	}
 	return out
 }

@@ -64,9 +64,10 @@ func (m *Manager) move(ctx context.Context, p *progress, t *tablet.Tablet, from 
 	})
 }
 
-// dropOne drops the replica from the disk that it has left, or from the other when that fails.
+// dropOne drops the replica from the disk that it has left, or from the other when that fails. One that has failed drops nothing for good: opened anew
+// it has the replica again, with the rows of now at most, and the other one wins (be/host).
 func dropOne(meta tablet.Meta, from, to *tablet.Store) error {
-	err := from.Drop(meta.Tablet, meta.Replica)
+	_, err := from.Discard([]tablet.Dropping{{Tablet: meta.Tablet, Replica: meta.Replica}})
 	if err == nil {
 		return nil
 	}

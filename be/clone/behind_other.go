@@ -2,5 +2,5 @@
 
 package clone
 
-// stayBehind does nothing: here threads have no priority of their own.
-func stayBehind() {}
+// giveWay does nothing: here threads have no priority of their own.
+func giveWay() {}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ func testSchema() types.Schema {
 type node struct {
 	be       types.BEID
 	dir      string
+	burning  atomic.Pointer[string] // the root whose disk takes no writes, nil = none
 	host     *host.Host
 	writer   *write.Writer
 	clones   *clone.Manager
@@ -155,8 +157,14 @@ func (c *cluster) version() types.Version {
 func (c *cluster) start(i int) {
 	n := c.nodes[i]
 	log := slog.New(slog.DiscardHandler)
-	n.host = host.New([]host.Root{{Path: n.dir + "/a"}, {Path: n.dir + "/b"}}, log, func(_ host.Root, cluster types.ClusterID) tablet.Options {
-		return tablet.Options{Logger: log, ClusterID: cluster, Small: true, FloodBytes: 1, FloodPercent: 1, NoBackground: true,
+	n.host = host.New([]host.Root{{Path: n.dir + "/a"}, {Path: n.dir + "/b"}}, log, func(r host.Root, cluster types.ClusterID) tablet.Options {
+		write := func(string, bool) error {
+			if path := n.burning.Load(); path != nil && *path == r.Path {
+				return errors.New("disk on fire")
+			}
+			return nil
+		}
+		return tablet.Options{Faults: tablet.Faults{Write: write}, Logger: log, ClusterID: cluster, Small: true, FloodBytes: 1, FloodPercent: 1, NoBackground: true,
 			Retention: tablet.Retention{Versions: 4, Age: 1, Bytes: 1 << 20}}
 	})
 	n.writer = write.New(n.host, c, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Millisecond}, log)
@@ -889,6 +897,37 @@ func TestInterruptedMove(t *testing.T) {
 		t.Fatalf("%d replicas on the disks after the restart", held)
 	}
 	c.clone(2)
+	c.checkEqual()
+}
+
+// TestMoveOffAFailedDisk: a disk that takes no writes is read, and the replica on it moves to the other one and is written to there. When the disk is
+// well again it has the replica as it was: that one goes.
+func TestMoveOffAFailedDisk(t *testing.T) {
+	c := filled(t)
+	n := c.nodes[0]
+	from, _ := n.host.Store(testTablet)
+	old, _ := from.Tablet(testTablet)
+	n.burning.Store(&n.host.Disks()[slices.IndexFunc(n.host.Disks(), func(d *host.Disk) bool { return d.Store == from })].Root.Path)
+	if err := from.Drop(testTablet, old.Replica()); err == nil || !from.Failed() {
+		t.Fatalf("dropped on a burning disk: %v", err)
+	}
+	c.move(0)
+	c.clone(2)
+	for range 5 {
+		c.nextTxn++
+		tx := &txn{id: c.nextTxn, epoch: c.epoch, does: effect{}}
+		c.open = append(c.open, tx)
+		c.write(tx)
+		if len(c.open) > 0 {
+			c.commit(tx)
+		}
+	}
+	c.checkEqual()
+	n.burning.Store(nil)
+	c.restart(0)
+	if _, again := n.host.Disks()[0].Store.Tablet(testTablet); again {
+		t.Error("the replica that has moved is back on the disk that had failed")
+	}
 	c.checkEqual()
 }
 

@@ -44,13 +44,15 @@ func (m *Manager) move(ctx context.Context, p *progress, t *tablet.Tablet, from 
 			return ErrBusy
 		}
 		defer release()
-		im, err := m.copy(ctx, p, t, from, to)
+		work := m.throttle.behind()
+		defer work.end()
+		im, err := m.copy(ctx, p, work, t, from, to)
 		if err != nil {
 			return err
 		}
 		defer im.Abort()
 		for range moveRounds {
-			if err := im.CatchUp(t, t.Version()); err != nil {
+			if err := work.do(func() error { return im.CatchUp(t, t.Version()) }); err != nil {
 				return err
 			}
 		}
@@ -62,9 +64,10 @@ func (m *Manager) move(ctx context.Context, p *progress, t *tablet.Tablet, from 
 	})
 }
 
-// dropOne drops the replica from the disk that it has left, or from the other when that fails.
+// dropOne drops the replica from the disk that it has left, or from the other when that fails. One that has failed drops nothing for good: opened anew
+// it has the replica again, with the rows of now at most, and the other one wins (be/host).
 func dropOne(meta tablet.Meta, from, to *tablet.Store) error {
-	err := from.Drop(meta.Tablet, meta.Replica)
+	_, err := from.Discard([]tablet.Dropping{{Tablet: meta.Tablet, Replica: meta.Replica}})
 	if err == nil {
 		return nil
 	}
@@ -75,7 +78,7 @@ func dropOne(meta tablet.Meta, from, to *tablet.Store) error {
 }
 
 // copy makes a verified import of the replica's present version on another disk.
-func (m *Manager) copy(ctx context.Context, p *progress, t *tablet.Tablet, from, to *tablet.Store) (*tablet.Import, error) {
+func (m *Manager) copy(ctx context.Context, p *progress, work *behind, t *tablet.Tablet, from, to *tablet.Store) (*tablet.Import, error) {
 	snap, err := t.Current()
 	if err != nil {
 		return nil, err
@@ -87,14 +90,17 @@ func (m *Manager) copy(ctx context.Context, p *progress, t *tablet.Tablet, from,
 	if err != nil {
 		return nil, err
 	}
-	if err := m.fill(ctx, p, ex, im, from.ID(), to.ID()); err != nil {
+	if err := m.fill(ctx, p, work, ex, im, from.ID(), to.ID()); err != nil {
 		im.Abort()
 		return nil, err
 	}
-	digest, err := ex.Digest(ctx)
-	if err == nil {
-		err = im.Verify(snap.Version(), digest)
-	}
+	err = work.do(func() error {
+		digest, err := ex.Digest(ctx)
+		if err == nil {
+			err = im.Verify(snap.Version(), digest)
+		}
+		return err
+	})
 	if err != nil {
 		im.Abort()
 		return nil, err
@@ -102,9 +108,11 @@ func (m *Manager) copy(ctx context.Context, p *progress, t *tablet.Tablet, from,
 	return im, nil
 }
 
-func (m *Manager) fill(ctx context.Context, p *progress, ex *tablet.Exporter, im *tablet.Import, from, to types.DiskID) error {
+func (m *Manager) fill(ctx context.Context, p *progress, work *behind, ex *tablet.Exporter, im *tablet.Import, from, to types.DiskID) error {
 	for {
-		chunk, more, err := ex.Next(ctx)
+		var chunk tablet.Chunk
+		more := false
+		err := work.do(func() (err error) { chunk, more, err = ex.Next(ctx); return err })
 		if err != nil || !more {
 			return err
 		}
@@ -113,7 +121,7 @@ func (m *Manager) fill(ctx context.Context, p *progress, ex *tablet.Exporter, im
 				return err
 			}
 		}
-		if err := im.Write(chunk); err != nil {
+		if err := work.do(func() error { return im.Write(chunk) }); err != nil {
 			return err
 		}
 		p.add(len(chunk.Bytes))

@@ -10,7 +10,6 @@ import (
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
-	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -69,10 +68,6 @@ func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.
 
 // Changes sends the change sets after a version, those that are small together.
 func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
-	return behind(func() error { return o.changes(ctx, req, send) })
-}
-
-func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -88,18 +83,9 @@ func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, s
 	}
 	out := &changeFrames{ctx: ctx, disk: disk, throttle: o.throttle, send: send}
 	out.frame.TotalBytes = changes.Bytes()
-	for {
-		c, more, err := changes.Next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			return out.flush()
-		}
-		if err := out.add(c); err != nil {
-			return err
-		}
-	}
+	work := o.throttle.behind()
+	defer work.end()
+	return work.do(func() error { return out.all(changes) })
 }
 
 // changeFrames gathers change sets into messages.
@@ -110,6 +96,22 @@ type changeFrames struct {
 	send     func(*bepb.FetchChangesResponse) error
 	frame    bepb.FetchChangesResponse
 	bytes    int
+}
+
+// all sends change sets.
+func (f *changeFrames) all(changes *tablet.ChangeStream) error {
+	for {
+		c, more, err := changes.Next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return f.flush()
+		}
+		if err := f.add(c); err != nil {
+			return err
+		}
+	}
 }
 
 func (f *changeFrames) add(c tablet.Change) error {
@@ -145,20 +147,6 @@ func (f *changeFrames) flush() error {
 
 // Snapshot sends a whole replica at its newest version, but for what the destination has already.
 func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
-	return behind(func() error { return o.snapshot(ctx, req, send) })
-}
-
-// behind runs f on a thread that gives way to others, and waits for it.
-func behind(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		stayBehind()
-		done <- contain.Call(f)
-	}()
-	return <-done
-}
-
-func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -172,16 +160,24 @@ func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest,
 		return err
 	}
 	defer snap.Release()
-	e := &export{snap: snap, ex: snap.Export()}
-	e.ex.Buffer = func(size int) []byte { return *rpc.Buffers.Get(size) } // the codec puts them back
-	e.ex.Plain = !req.Sealed
-	if err := e.ex.Skip(req.ResumeToken); err != nil {
+	work := o.throttle.behind()
+	defer work.end()
+	e := &export{snap: snap}
+	if err := work.do(func() error { return e.plan(req) }); err != nil {
 		return err
 	}
-	return o.send(ctx, e, disk, send)
+	return o.send(ctx, e, work, disk, send)
 }
 
-func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send func(*bepb.FetchSnapshotResponse) error) error {
+// plan finds out what is to be sent.
+func (e *export) plan(req *bepb.FetchSnapshotRequest) error {
+	e.ex = e.snap.Export()
+	e.ex.Buffer = func(size int) []byte { return *rpc.Buffers.Get(size) } // the codec puts them back
+	e.ex.Plain = !req.Sealed
+	return e.ex.Skip(req.ResumeToken)
+}
+
+func (o *Outgoing) send(ctx context.Context, e *export, work *behind, disk types.DiskID, send func(*bepb.FetchSnapshotResponse) error) error {
 	head := &bepb.FetchSnapshotResponse{Version: uint64(e.snap.Version()), TotalBytes: e.ex.TotalBytes(), KeptBytes: e.ex.SkippedBytes()}
 	if err := send(head); err != nil {
 		return err
@@ -189,12 +185,13 @@ func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send 
 	last := e.ex.Chunks() - 1
 	for next := 0; next <= last; {
 		if next == last {
-			if err := e.digest(ctx, send); err != nil {
+			if err := e.digest(ctx, work, send); err != nil {
 				return err
 			}
 		}
-		frame, bytes, err := e.frame(ctx, next, last)
-		if err != nil {
+		var frame *bepb.FetchSnapshotResponse
+		bytes := 0
+		if err := work.do(func() (err error) { frame, bytes, err = e.frame(ctx, next, last); return err }); err != nil {
 			return err
 		}
 		alive := func() error { return send(&bepb.FetchSnapshotResponse{}) }
@@ -233,10 +230,10 @@ func (e *export) frame(ctx context.Context, next, last int) (*bepb.FetchSnapshot
 }
 
 // digest computes the digest, which may read the whole replica, with signs of life meanwhile.
-func (e *export) digest(ctx context.Context, send func(*bepb.FetchSnapshotResponse) error) error {
+func (e *export) digest(ctx context.Context, work *behind, send func(*bepb.FetchSnapshotResponse) error) error {
 	done := make(chan error, 1)
 	go func() {
-		done <- contain.Call(func() error {
+		done <- work.do(func() error {
 			_, err := e.ex.Digest(ctx)
 			return err
 		})

@@ -33,6 +33,78 @@ func wideText(id int64) []byte {
 	return bytes.Repeat([]byte{byte('a' + id%26)}, size)
 }
 
+// TestWideRowsAreCutByBytes: a row group has about groupBytes of rows however few these are, so a scan has no more than that in memory at once,
+// and a merge neither.
+func TestWideRowsAreCutByBytes(t *testing.T) {
+	s := openStore(t, t.TempDir(), testOptions())
+	tb, err := s.Create(wideMeta())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, width = 240, 100 << 10
+	writeWide(t, tb, 0, rows/2, width)
+	wantCut(t, tb, width)
+	writeWide(t, tb, rows/2, rows, width)
+	if err := tb.CompactAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantCut(t, tb, width)
+	snap, err := tb.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	it, n := snap.Scan([]types.ColumnID{1, 2}, ScanOptions{}), 0
+	for {
+		b, err := it.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			break
+		}
+		if b.Size() > groupBytes+groupBytes/4 {
+			t.Errorf("a scan has %d bytes of rows in memory", b.Size())
+		}
+		n += b.Rows()
+	}
+	if n != rows {
+		t.Errorf("%d of %d rows", n, rows)
+	}
+}
+
+// writeWide writes rows in the order of their keys, few at a time, so that they lie in a memtable in that order, and flushes them.
+func writeWide(t *testing.T, tb *Tablet, from, to int64, width int) {
+	t.Helper()
+	const each = 4
+	schema := tb.Schema()
+	for id := from; id < to; id += each {
+		b := vec.NewBuilder([]types.ColumnType{schema.Columns[0].Type, schema.Columns[1].Type}, each)
+		for i := range int64(each) {
+			b.AppendValues(vec.Int(id+i), vec.Str(bytes.Repeat([]byte{byte('a' + id%26)}, width)))
+		}
+		p, err := wire.Encode(schema, make([]types.RowOp, each), b.Finish())
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, p)
+	}
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantCut(t *testing.T, tb *Tablet, width int) {
+	t.Helper()
+	for _, r := range tb.rowsets {
+		for _, g := range r.groups {
+			if raw := int(g.Rows) * width; raw > groupBytes+groupBytes/8 {
+				t.Errorf("rowset %d: a row group of %d rows has %d bytes of them", r.entry.ID, g.Rows, raw)
+			}
+		}
+	}
+}
+
 // TestMergeOfInputsThatTakeTurns: rows of all widths, NULLs and deleted rows among them, by turns one by one and in runs.
 func TestMergeOfInputsThatTakeTurns(t *testing.T) {
 	s := openStore(t, t.TempDir(), testOptions())

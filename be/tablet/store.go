@@ -167,19 +167,19 @@ const leastMemtable = 8 << 20
 // as much is written over it, which is never once the writing ends.
 const largeOfMeta = runSize + 2*inlineBytes
 
-// kvOptions divides the caches between the instances: most for blocks of meta, little for data,
-// whose big values are in segments, which are mapped. The other half is for decoded blocks.
+// kvOptions divides the caches between the instances: most for meta, whose blocks are compressed; data has its big values in segments and its
+// blocks uncompressed, both mapped. The other half is for decoded blocks.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 20
-	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: largeOfMeta,
+	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: largeOfMeta,
 		Compress: true, Front: true, Segments: s.format() >= metaSegmentsFormat}
-	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
+	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), IndexCacheBytes: 2 * part,
 		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: s.format() >= segmentsFormat}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
-			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes = 4<<20, 1<<20, 1<<20, 8<<20, 8<<20
-			o.SweepBytes = 1 << 20
+			o.MemTableBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes, o.SweepBytes = 4<<20, 1<<20, 8<<20, 8<<20, 1<<20
 		}
+		metaOpt.BlockCacheBytes = 1 << 20
 	}
 	return metaOpt, dataOpt
 }

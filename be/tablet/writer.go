@@ -85,14 +85,11 @@ func (w *rowsetWriter) addRange(keys [][]byte, cols []*vec.Vector, row int, crea
 				return 0, err
 			}
 		}
-		n := min(len(keys), vec.MaxRows, rowset.MaxGroupRows-len(w.keys))
+		n, bytes := groups.Fit(cols, row, row+min(len(keys), rowset.MaxGroupRows-len(w.keys)), w.raw)
 		for i, v := range cols {
 			rowset.AppendRange(w.cols[i], v, row, row+n)
-			if v.Type.Phys() == types.PhysBytes {
-				w.raw += int(v.Off[row+n] - v.Off[row])
-			}
 		}
-		w.raw += 8 * len(cols) * n
+		w.raw += bytes
 		w.addKeys(keys[:n], created[:n])
 		keys, row, created = keys[n:], row+n, created[n:]
 	}

@@ -144,7 +144,7 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 		notes = append(notes, fmt.Sprintf("it lacks versions %d to %d of %d", r.Version+1, r.LastFailed, t.Version))
 	}
 	if be != nil {
-		if d := be.disk(r.Disk); d != nil && !v.diskStays(t, r, be) {
+		if d := be.disk(r.Disk); d != nil && !d.Leave && !v.diskStays(t, r, be) {
 			notes = append(notes, fmt.Sprintf("its disk is %s and %s", d.State, d.Medium))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // A disk below its reserve, or one that has failed, refuses writes. Who leads on it refuses them for the whole tablet, although the other
 // replicas could take them: so leaders leave it at once, and replicas that miss versions there are made elsewhere if there is an elsewhere.
-// Complete ones leave by the balance of loads, in which the disk is as full as can be.
+// Complete ones leave a full disk by the balance of loads, in which it is as full as can be, and one that has failed as a disk that is being emptied.
 
 // FullDisks are the disks that have refused writes and have not had room since, and since when. The zero value has none.
 type FullDisks map[diskKey]int64
@@ -24,6 +24,7 @@ func MarkFull(bes []BE, was FullDisks, l Limits, nowMs int64) FullDisks {
 		for j := range bes[i].Disks {
 			d, k := &bes[i].Disks[j], diskKey{bes[i].ID, bes[i].Disks[j].ID}
 			since, before := was[k]
+			d.Leave = false
 			switch {
 			case !d.Refuses && (!before || l.below(d, 0)):
 				d.FullSinceMs = 0
@@ -32,6 +33,7 @@ func MarkFull(bes []BE, was FullDisks, l Limits, nowMs int64) FullDisks {
 				since = nowMs
 			}
 			d.FullSinceMs = since
+			d.Leave = d.Failed && l.AutoFailover && nowMs-since >= l.delayMs(PriorityNormal)
 			if now == nil {
 				now = FullDisks{}
 			}
@@ -104,7 +106,7 @@ func (a leadRank) compare(b leadRank) int { return slices.Compare(a[:], b[:]) }
 // fullDisk is what matters of a full disk: when it changes, every tablet is looked at.
 type fullDisk struct {
 	diskKey
-	refuses bool
+	refuses, leave bool
 }
 
 // noteFull finds out whether disks have become full, or take writes again. What waited after a clone that found no room is tried again then.
@@ -114,7 +116,7 @@ func (s *Scheduler) noteFull() bool {
 		be := &s.in.View.BEs[i]
 		for j := range be.Disks {
 			if d := &be.Disks[j]; d.full() {
-				now = append(now, fullDisk{diskKey{be.ID, d.ID}, d.Refuses})
+				now = append(now, fullDisk{diskKey{be.ID, d.ID}, d.Refuses, d.Leave})
 			}
 		}
 	}
@@ -224,6 +226,29 @@ func (s *Scheduler) planGiveUp(task *Task, t *Tablet, r *Replica) bool {
 		return true
 	}
 	return s.planRemove(task, t, r, "its disk has failed", false)
+}
+
+// planOffFailed has a complete replica leave a disk that has failed: while the tablet is not written to it does not lag, so nothing else would, and a
+// tablet of which it is the only replica could not be written again. It is made on another BE, after which it is redundant here. Where none can take
+// it, it moves to another disk of its own BE; if the failed disk does not give it, and a majority is left, it is given up and made anew there.
+func (s *Scheduler) planOffFailed(task *Task, t *Tablet, r *Replica) bool {
+	to, _, why := s.destination(t, wants{})
+	if to != 0 || why == noSlot {
+		return s.planNew(task, t, wants{})
+	}
+	if task.Local && task.FailedRunning > 0 && s.in.View.copies(t) > t.Want/2+1 {
+		return s.planGiveUp(task, t, r)
+	}
+	disk, busy := s.roomBeside(s.in.View.BE(r.BE), t, r)
+	switch {
+	case disk != 0:
+		return s.planLocal(task, t, r, disk)
+	case busy:
+		s.waitForMove(task)
+		return true
+	}
+	s.noDestination(task, why)
+	return true
 }
 
 // learners lists the replicas in the making that can be completed where they are, now or once their disks take writes again.

@@ -442,3 +442,70 @@ func TestReplicaIsGivenUpOnAFailedDisk(t *testing.T) {
 	w.checkHealthy()
 	w.checkQuiet()
 }
+
+// TestCompleteReplicasLeaveAFailedDisk: a replica that lacks nothing leaves a disk that has failed once that has lasted: to another BE, else to another
+// disk of its own; where its disk does not give it, and others are a majority, it is made anew there.
+func TestCompleteReplicasLeaveAFailedDisk(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		bes, disks, want int
+		breaks, manual   bool // no move within a BE succeeds; auto_failover is off
+		leaves           bool
+	}{
+		{"another backend", 4, 1, 3, false, false, true}, {"another disk", 3, 2, 3, false, false, true}, {"an only replica", 1, 2, 1, false, false, true},
+		{"an only replica, another backend", 2, 1, 1, false, false, true}, {"made anew", 3, 2, 3, true, false, true},
+		{"an only replica that cannot be read", 1, 2, 1, true, false, false}, {"nowhere", 3, 1, 3, false, false, false}, {"by hand", 4, 1, 3, false, true, false},
+	} {
+		w := newWorld(t, 22, c.bes, c.disks, 8, c.want)
+		w.sound, w.lim.DisableBalance = true, true
+		w.run(600_000)
+		w.lim.AutoFailover = !c.manual
+		w.breaks = func(clone *worldClone) bool { return c.breaks && clone.src == clone.dst }
+		w.room(1, 0, noRoom)
+		w.be(1).Disks[0].Failed = true
+		failed := w.be(1).Disks[0].ID
+		there := func() (n int) {
+			for _, tab := range w.tablets {
+				if r := tab.On(1); r != nil && r.Disk == failed {
+					n++
+				}
+			}
+			return n
+		}
+		had := there()
+		w.run(w.lim.DelayFactorMs / 2)
+		if had == 0 || there() != had {
+			t.Fatalf("%s: %d of %d replicas are left before the time: %v", c.name, there(), had, w.log)
+		}
+		w.run(7200_000)
+		if left := there(); c.leaves && left != 0 || !c.leaves && left != had {
+			t.Errorf("%s: %d of %d replicas are left: %v", c.name, left, had, w.log)
+			continue
+		}
+		if c.leaves {
+			w.checkHealthy()
+		}
+		if c.leaves || !c.breaks { // else it is tried again, with pauses
+			w.checkQuiet()
+		}
+	}
+}
+
+// TestFailedDiskThatIsWellInTime: nothing leaves a disk that has failed and takes writes again soon.
+func TestFailedDiskThatIsWellInTime(t *testing.T) {
+	w := newWorld(t, 23, 4, 1, 8, 3)
+	w.sound, w.lim.DisableBalance = true, true
+	w.run(600_000)
+	w.moves = 0
+	w.room(1, 0, noRoom)
+	w.be(1).Disks[0].Failed = true
+	w.run(w.lim.DelayFactorMs / 2)
+	w.room(1, 0, muchRoom)
+	w.be(1).Disks[0].Failed = false
+	w.run(3600_000)
+	if w.moves != 0 {
+		t.Errorf("%d replicas were made elsewhere: %v", w.moves, w.log)
+	}
+	w.checkHealthy()
+	w.checkQuiet()
+}

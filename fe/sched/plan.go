@@ -103,6 +103,9 @@ func (s *Scheduler) planDiskMove(task *Task, t *Tablet, v Verdict) bool {
 		if be == nil || !be.Available() || !view.isCopy(r) || view.diskStays(t, r, be) {
 			continue
 		}
+		if view.disk(r).Leave {
+			return s.planOffFailed(task, t, r)
+		}
 		disk, wait := s.roomBeside(be, t, r)
 		if disk == 0 {
 			busy = busy || wait

@@ -53,6 +53,8 @@ type Disk struct {
 	Failed    bool  // it does until its BE has opened it anew, however much room it has
 	// FullSinceMs is since when it is full (MarkFull), 0 = it is not.
 	FullSinceMs int64
+	// Leave says that it has failed for so long that complete replicas leave it, too (MarkFull).
+	Leave bool
 }
 
 // Tablet is a tablet with its replicas.
@@ -210,14 +212,14 @@ func (b *BE) disk(id types.DiskID) *Disk {
 	return nil
 }
 
-// diskStays reports whether a replica may stay on its disk: it is not being emptied, and is of the right medium unless
+// diskStays reports whether a replica may stay on its disk: it is not being emptied, has not failed for long, and is of the right medium unless
 // that medium is nowhere else to be had.
 func (v *View) diskStays(t *Tablet, r *Replica, be *BE) bool {
 	d := be.disk(r.Disk)
 	if d == nil {
 		return true
 	}
-	if d.State == types.DiskDecommissioned {
+	if d.State == types.DiskDecommissioned || d.Leave {
 		return false
 	}
 	return d.Medium == t.Medium || !be.has(t.Medium) && v.media[t.Medium] < t.Want

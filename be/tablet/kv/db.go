@@ -544,10 +544,12 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// badgerOptions has an instance that is not compressed do without Badger's cache of blocks: a block is a piece of the mapping of its table there,
+// so the cache would keep nothing but where it lies, and counts all of the mapping that follows as its size.
 func badgerOptions(dir string, o Options, l badger.Logger) badger.Options {
-	compression := options.None
+	compression, blockCache := options.None, int64(0)
 	if o.Compress {
-		compression = options.Snappy
+		compression, blockCache = options.Snappy, o.BlockCacheBytes
 	}
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(true).
@@ -559,7 +561,7 @@ func badgerOptions(dir string, o Options, l badger.Logger) badger.Options {
 		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes/thresholdPart)).
 		WithValueLogFileSize(o.ValueLogFileSize).
 		WithBlockSize(16 << 10).
-		WithBlockCacheSize(o.BlockCacheBytes).
+		WithBlockCacheSize(blockCache).
 		WithIndexCacheSize(o.IndexCacheBytes).
 		WithCompression(compression).
 		WithChecksumVerificationMode(options.NoVerification).

@@ -80,7 +80,7 @@ func Cold(key, value []byte) Entry {
 // Options tunes an instance. Zero values take defaults for the role.
 type Options struct {
 	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
-	BlockCacheBytes  int64
+	BlockCacheBytes  int64 // of one that is compressed; others have none
 	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
 	ValueThreshold   int64 // larger values go to a segment or the value log; at most 1/256 of a memtable
 	ValueLogFileSize int64

@@ -131,20 +131,31 @@ func openDisks(ctx context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	var opened, tablets uint64
-	for _, path := range a.Names("paths") {
-		resp, err := client.OpenDisk(ctx, &bepb.OpenDiskRequest{Path: path})
+	return openEach(ctx, e, a.Names("paths"), stmt.HostList([]*catalog.BE{be}), func(path string) (*bepb.OpenDiskResponse, error) {
+		return client.OpenDisk(ctx, &bepb.OpenDiskRequest{Path: path})
+	})
+}
+
+// openEach opens disks of a host, up to one that cannot be opened, and notes which were.
+func openEach(ctx context.Context, e *stmt.Env, paths []string, host string, open func(path string) (*bepb.OpenDiskResponse, error)) (stmt.Result, error) {
+	opened, tablets := 0, uint64(0)
+	for _, path := range paths {
+		resp, err := open(path)
 		if err != nil {
 			return stmt.Result{}, stmt.Refusal("Disk: %s cannot be opened: %s", path, beclient.Reason(err))
 		}
-		if resp.Opened {
-			opened, tablets = opened+1, tablets+resp.Tablets
+		if !resp.Opened {
+			continue
+		}
+		opened, tablets = opened+1, tablets+resp.Tablets
+		if err := stmt.Note(ctx, e, "alter_system_open_disk", path+" on "+host); err != nil {
+			return stmt.Result{}, err
 		}
 	}
 	if opened == 0 {
 		return stmt.Nothing("the disks are open already"), nil
 	}
-	return stmt.Result{Affected: opened, Info: fmt.Sprintf("Opened with %d replicas", tablets)}, nil
+	return stmt.Result{Affected: uint64(opened), Info: fmt.Sprintf("Opened with %d replicas", tablets)}, nil
 }
 
 // backendAt finds the BE that a statement names by host and port, quoted or bare.

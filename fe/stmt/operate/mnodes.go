@@ -35,7 +35,7 @@ var _ = stmt.Register(stmt.Statement{
 			}
 			texts = append(texts, net.JoinHostPort(hp.Host, strconv.Itoa(int(hp.Port))))
 		}
-		return stmt.Result{Affected: uint64(len(hosts))}, note(ctx, e, "alter_system_add_frontend", strings.Join(texts, ", "))
+		return stmt.Result{Affected: uint64(len(hosts))}, stmt.Note(ctx, e, "alter_system_add_frontend", strings.Join(texts, ", "))
 	},
 	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM ADD OBSERVER "10.0.0.2:9010", "10.0.0.3:9010"`},
 })
@@ -58,16 +58,6 @@ func addFrontend(ctx context.Context, e *stmt.Env, host string, port int, observ
 	fe := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", host, port, ms), Host: host, RaftPort: port, Observer: observer, DNode: dnode}
 	_, err := e.Propose(ctx, &command.PlanFE{FE: fe, TimeMs: ms})
 	return err
-}
-
-// note enters a change that is done already in the operation log.
-func note(ctx context.Context, e *stmt.Env, kind, target string) error {
-	now := e.Now.UnixMilli()
-	op := catalog.Op{Kind: kind, Target: target, Owner: e.User, State: catalog.OpDone, StartedMs: now, EndedMs: now}
-	if _, err := e.Propose(ctx, &command.AddOp{Op: op}); err != nil {
-		return fmt.Errorf("%s is done, but not in the operation log: %w", kind, err)
-	}
-	return nil
 }
 
 var _ = stmt.Register(stmt.Statement{
@@ -113,7 +103,7 @@ func dropFrontend(ctx context.Context, e *stmt.Env, fe *catalog.FE) error {
 	if err := e.Group.Drop(ctx, fe); err != nil {
 		return refused(err)
 	}
-	return note(ctx, e, "drop_frontend", net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)))
+	return stmt.Note(ctx, e, "drop_frontend", net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)))
 }
 
 // refused gives a refusal of the group its number; other errors have theirs.

@@ -111,7 +111,7 @@ var _ = stmt.Register(stmt.Statement{
 		if err := addFrontend(ctx, e, there[0].Host, there[0].RaftPort, false, be.ID); err != nil {
 			return stmt.Result{}, err
 		}
-		return stmt.Result{Affected: 1}, note(ctx, e, "create_mnode", net.JoinHostPort(there[0].Host, strconv.Itoa(there[0].RaftPort)))
+		return stmt.Result{Affected: 1}, stmt.Note(ctx, e, "create_mnode", net.JoinHostPort(there[0].Host, strconv.Itoa(there[0].RaftPort)))
 	},
 	Examples: []string{"CREATE MNODE ON DNODE 10002"},
 })

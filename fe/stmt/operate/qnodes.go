@@ -91,7 +91,7 @@ func setQueryRole(ctx context.Context, e *stmt.Env, be *catalog.BE, on bool) (st
 	if on {
 		kind = "create_qnode"
 	}
-	return stmt.Result{Affected: 1}, note(ctx, e, kind, strconv.FormatUint(uint64(be.ID), 10))
+	return stmt.Result{Affected: 1}, stmt.Note(ctx, e, kind, strconv.FormatUint(uint64(be.ID), 10))
 }
 
 // dnode finds the BE that a statement names by id.

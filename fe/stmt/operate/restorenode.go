@@ -164,7 +164,7 @@ func (r *restoration) answer(ctx context.Context, target string) ([]stmt.Row, er
 		r.done = true
 	}
 	if r.done {
-		return r.rows, note(ctx, r.e, "restore", target)
+		return r.rows, stmt.Note(ctx, r.e, "restore", target)
 	}
 	return r.rows, nil
 }

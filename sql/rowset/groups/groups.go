@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sort"
 
 	"github.com/zeebo/xxh3"
 
@@ -77,18 +78,38 @@ func Encode(schema *types.Schema, rows *vec.Batch, keys [][]byte) []Group {
 
 // end returns where the row group ends that begins at row from.
 func end(rows *vec.Batch, from int) int {
+	raw := 0
 	for to := from; ; {
-		to = min(to+vec.MaxRows, rows.N)
-		raw := 8 * (to - from) * len(rows.Cols)
-		for _, v := range rows.Cols {
-			if v.Off != nil {
-				raw += int(v.Off[to] - v.Off[from])
-			}
-		}
+		n, bytes := Fit(rows.Cols, to, rows.N, raw)
+		to, raw = to+n, raw+bytes
 		if to == rows.N || to-from >= rowset.MaxGroupRows || raw >= RawBytes {
 			return to
 		}
 	}
+}
+
+// Fit returns how many of the rows [from, to) of vectors come into a row group next that has raw bytes of rows and is not full: a batch of
+// them, and fewer of wide ones, but one at least. bytes is what they have. Whoever reads rows of the group has a batch in memory at once,
+// and who writes it all of the group, so wide rows go beyond RawBytes by an eighth at most, or by one row.
+func Fit(cols []*vec.Vector, from, to, raw int) (n, bytes int) {
+	most := min(to-from, vec.MaxRows)
+	room := RawBytes - raw + RawBytes/8
+	if bytes = sizeOf(cols, from, from+most); bytes <= room {
+		return most, bytes
+	}
+	n = max(1, sort.Search(most, func(i int) bool { return sizeOf(cols, from, from+i+1) > room }))
+	return n, sizeOf(cols, from, from+n)
+}
+
+// sizeOf is how many bytes the rows [from, to) have: about what they take in memory.
+func sizeOf(cols []*vec.Vector, from, to int) int {
+	n := 8 * (to - from) * len(cols)
+	for _, v := range cols {
+		if v.Off != nil {
+			n += int(v.Off[to] - v.Off[from])
+		}
+	}
+	return n
 }
 
 // Payload is an opened payload, or one in the making: row groups whose keys ascend from each to the next.

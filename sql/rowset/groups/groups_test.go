@@ -46,6 +46,28 @@ func TestGroupsEnd(t *testing.T) {
 	}
 }
 
+// TestWideRowsEndGroups: rows that are so wide that a batch of them is more than a row group are cut by their bytes.
+func TestWideRowsEndGroups(t *testing.T) {
+	for _, c := range []struct{ rows, text, most int }{
+		{500, 100 << 10, RawBytes + RawBytes/8}, {3000, 5000, RawBytes + RawBytes/8}, {20, 3 << 20, RawBytes + 3<<20},
+	} {
+		total := 0
+		gs := groupsOf(c.rows, c.text, 0)
+		for i, g := range gs {
+			total += g.Rows
+			if raw := g.Rows * (c.text + 16); raw > c.most {
+				t.Errorf("rows of %d bytes: row group %d of %d has %d bytes of them, more than %d", c.text, i, len(gs), raw, c.most)
+			}
+			if raw := g.Rows * (c.text + 16); raw < RawBytes && i+1 < len(gs) {
+				t.Errorf("rows of %d bytes: row group %d of %d has but %d bytes of them", c.text, i, len(gs), raw)
+			}
+		}
+		if total != c.rows {
+			t.Errorf("%d of %d rows", total, c.rows)
+		}
+	}
+}
+
 // TestPayload puts row groups that were encoded apart from one another together: each is read under the number that it has there.
 func TestPayload(t *testing.T) {
 	p := &Payload{Schema: 3, Groups: append(groupsOf(5000, 20, 0), groupsOf(3000, 20, 5000)...)}

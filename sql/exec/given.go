@@ -7,21 +7,31 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/fn"
+	"stele/sql/keyset"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
 
 const (
-	// maxGiven is up to how many values of a key a join gives to scans.
+	// maxGiven is up to how many values of a key a join gives to scans one by one.
 	maxGiven = 1024
 	// maxGivenBytes is how long these values may be together: they are sent to each BE, and looked at for each row.
 	maxGivenBytes = 256 << 10
-	// maxAhead is how many rows of its left side a join reads to find out whether they are few.
-	maxAhead = 4096
+	// maxAhead is how many rows of its left side a join reads to find out whether they are few, and maxAheadBytes how long they may be.
+	maxAhead      = 1 << 20
+	maxAheadBytes = 64 << 20
 )
 
+// given is what a join has read of a key on one side: its values, or where they are too many a set of integers, which may say yes to
+// some that it does not have.
+type given struct {
+	values []*expr.Node
+	set    []byte
+}
+
 // taken returns a scan that reads only rows with the values that joins have given so far; false when there are none such.
-func taken(s *physical.Scan, given map[int][]*expr.Node) (*physical.Scan, bool) {
+func taken(s *physical.Scan, all map[int]given) (*physical.Scan, bool) {
 	out := *s
 	out.Takes = nil
 	var conds []*expr.Node
@@ -29,15 +39,15 @@ func taken(s *physical.Scan, given map[int][]*expr.Node) (*physical.Scan, bool) 
 		conds = append(conds, s.Fragment.Filter)
 	}
 	for _, t := range s.Takes {
-		values, ok := given[t.ID]
+		g, ok := all[t.ID]
 		if !ok {
 			continue
 		}
-		if len(values) == 0 {
+		if g.set == nil && len(g.values) == 0 {
 			return nil, false
 		}
 		out.Takes = append(out.Takes, t)
-		conds = append(conds, among(t.Expr, values))
+		conds = append(conds, g.holds(t.Expr))
 	}
 	if len(conds) == 1 {
 		out.Fragment.Filter = conds[0]
@@ -57,13 +67,19 @@ func flatten(conds []*expr.Node) []*expr.Node {
 	return conds
 }
 
-// among is a condition that an expression has one of some values.
-func among(e *expr.Node, values []*expr.Node) *expr.Node {
-	if len(values) == 1 {
-		return &expr.Node{Kind: expr.NodeCall, Func: "=", Type: boolType, Args: []*expr.Node{e, values[0]}}
+// holds is a condition that an expression has one of the values.
+func (g *given) holds(e *expr.Node) *expr.Node {
+	switch {
+	case g.set != nil:
+		set := expr.Const(vec.Value{B: g.set}, setType)
+		return &expr.Node{Kind: expr.NodeCall, Func: fn.AmongKeys, Type: boolType, Args: []*expr.Node{e, set}}
+	case len(g.values) == 1:
+		return &expr.Node{Kind: expr.NodeCall, Func: "=", Type: boolType, Args: []*expr.Node{e, g.values[0]}}
 	}
-	return &expr.Node{Kind: expr.NodeCall, Func: "in", Type: boolType, Args: append([]*expr.Node{e}, values...)}
+	return &expr.Node{Kind: expr.NodeCall, Func: "in", Type: boolType, Args: append([]*expr.Node{e}, g.values...)}
 }
+
+var setType = types.ColumnType{Kind: types.KindBlob, NotNull: true}
 
 // gives reports whether some scan takes keys of the join.
 func (j *joinOp) gives() bool {
@@ -78,8 +94,36 @@ func (j *joinOp) give(sets []*vec.Batch) {
 			continue
 		}
 		if values, few := distinct(sets, k); few {
-			j.env.given[id] = values
+			j.env.given[id] = given{values: values}
+			continue
 		}
+		var ints []int64
+		for _, b := range sets {
+			if v := b.Cols[k]; v.Type.Phys() == types.PhysInt64 {
+				ints = appendInts(ints, v)
+			}
+		}
+		j.giveSet(id, ints)
+	}
+}
+
+// appendInts appends the values of a dense vector that are not NULL.
+func appendInts(to []int64, v *vec.Vector) []int64 {
+	if v.Valid == nil {
+		return append(to, v.I64[:v.N]...)
+	}
+	for i, x := range v.I64[:v.N] {
+		if !v.IsNull(i) {
+			to = append(to, x)
+		}
+	}
+	return to
+}
+
+// giveSet gives integers as a set, if they are not too many for that.
+func (j *joinOp) giveSet(id int, ints []int64) {
+	if set := keyset.Of(ints); set != nil {
+		j.env.given[id] = given{set: set}
 	}
 }
 
@@ -111,7 +155,15 @@ func distinct(sets []*vec.Batch, col int) (values []*expr.Node, few bool) {
 // giveRight gives the keys of the right side, all rows of which are in the table.
 func (j *joinOp) giveRight() error {
 	t := j.table
-	if j.spec.LeftFirst || !j.gives() || t.keys.len() > maxGiven {
+	if j.spec.LeftFirst || !j.gives() {
+		return nil
+	}
+	if t.keys.len() > maxGiven {
+		for k, id := range j.spec.Gives {
+			if id != 0 {
+				j.giveSet(id, t.keys.ints(k))
+			}
+		}
 		return nil
 	}
 	refs := make([]rowRef, t.keys.len())
@@ -155,6 +207,9 @@ func (j *joinOp) readAhead(ctx context.Context) (empty bool, err error) {
 		h.rows, h.size = append(h.rows, b), h.size+batchBytes(b)
 		if !h.acct.resize(h.size) {
 			h.acct.force(h.size)
+			return false, nil
+		}
+		if h.size > maxAheadBytes {
 			return false, nil
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/fn"
+	"stele/sql/keyset"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
@@ -28,21 +30,33 @@ func givenJoin(kind physical.JoinKind, leftFirst bool) *physical.Node {
 		Join: &physical.Join{Kind: kind, Left: []*expr.Node{expr.Col(0, tInt)}, Right: []*expr.Node{expr.Col(0, tInt)}, Gives: []int{7}, LeftFirst: leftFirst}}
 }
 
-// runGiven runs a join and returns how many rows it yields and with which values the second scan was opened; nil = it was opened without,
-// "none" = it was not opened.
-func runGiven(t *testing.T, n *physical.Node, left, right []int64, mem *Memory) (rows int, opened bool, values []int64) {
+// asked is with what the second scan of a join was opened.
+type asked struct {
+	opened bool
+	values []int64
+	set    *keyset.Set
+}
+
+// runGiven runs a join and returns how many rows it yields, and what its second scan was asked for.
+func runGiven(t *testing.T, n *physical.Node, left, right []int64, mem *Memory) (rows int, a asked) {
 	t.Helper()
 	env := &Env{Mem: mem, Scan: func(_ context.Context, s *physical.Scan) (Stream, error) {
 		list := left
 		if s.TableID == 2 {
 			list = right
 		}
-		if f := s.Fragment.Filter; f != nil {
-			for _, a := range f.Args[1:] {
-				values = append(values, a.Value.I)
+		if f := s.Fragment.Filter; f != nil && f.Func == fn.AmongKeys {
+			var err error
+			if a.set, err = keyset.Read(f.Args[1].Value.B); err != nil {
+				t.Fatal(err)
+			}
+			list = slices.DeleteFunc(slices.Clone(list), func(x int64) bool { return x < 0 || !a.set.Has(x) })
+		} else if f != nil {
+			for _, v := range f.Args[1:] {
+				a.values = append(a.values, v.Value.I)
 			}
 		}
-		opened = opened || len(n.Children[s.TableID-1].Scan.Takes) > 0
+		a.opened = a.opened || len(n.Children[s.TableID-1].Scan.Takes) > 0
 		var out []*vec.Batch
 		for part := range slices.Chunk(list, vec.MaxRows) {
 			v := vec.New(tInt, len(part))
@@ -66,7 +80,7 @@ func runGiven(t *testing.T, n *physical.Node, left, right []int64, mem *Memory) 
 			t.Fatal(err)
 		}
 		if b == nil {
-			return rows, opened, values
+			return rows, a
 		}
 		rows += b.Rows()
 	}
@@ -76,6 +90,15 @@ func upTo(n int) []int64 {
 	out := make([]int64, n)
 	for i := range out {
 		out[i] = int64(i)
+	}
+	return out
+}
+
+// apart returns numbers that have a million others between them.
+func apart(n int) []int64 {
+	out := upTo(n)
+	for i := range out {
+		out[i] <<= 20
 	}
 	return out
 }
@@ -93,21 +116,24 @@ func TestJoinGivesKeys(t *testing.T) {
 		rows        int
 		opened      bool
 		values      []int64
+		set         bool
 	}{
-		{"right keys, without NULL", physical.JoinInner, false, upTo(100), []int64{5, -1, 5, 7}, 3, true, []int64{5, 7}},
-		{"left keys", physical.JoinLeft, true, []int64{5, 5, -1}, upTo(100), 3, true, []int64{5}},
-		{"many rows of few keys", physical.JoinInner, false, upTo(10), repeated, 3000, true, []int64{0, 1, 2}},
-		{"too many keys on the right", physical.JoinInner, false, upTo(10), upTo(maxGiven + 1), 10, true, nil},
-		{"too many keys on the left", physical.JoinLeft, true, upTo(maxGiven + 1), upTo(10), maxGiven + 1, true, nil},
-		{"too many rows on the left", physical.JoinLeft, true, slices.Repeat([]int64{1}, 3*maxAhead), upTo(10), 3 * maxAhead, true, nil},
-		{"no key on the right", physical.JoinInner, false, upTo(10), []int64{-1}, 0, false, nil},
-		{"no key on the left", physical.JoinLeft, true, []int64{-1}, upTo(10), 1, false, nil},
-		{"no row on the left", physical.JoinAnti, true, nil, upTo(10), 0, false, nil},
+		{"right keys, without NULL", physical.JoinInner, false, upTo(100), []int64{5, -1, 5, 7}, 3, true, []int64{5, 7}, false},
+		{"left keys", physical.JoinLeft, true, []int64{5, 5, -1}, upTo(100), 3, true, []int64{5}, false},
+		{"many rows of few keys", physical.JoinInner, false, upTo(10), repeated, 3000, true, []int64{0, 1, 2}, false},
+		{"many keys on the right", physical.JoinInner, false, upTo(5000), upTo(maxGiven + 1), maxGiven + 1, true, nil, true},
+		{"many keys on the left", physical.JoinLeft, true, upTo(maxGiven + 1), upTo(5000), maxGiven + 1, true, nil, true},
+		{"many keys far apart", physical.JoinInner, false, upTo(1<<20 + 1), apart(maxGiven + 1), 2, true, nil, true},
+		{"too many keys on the right", physical.JoinInner, false, upTo(10), apart(2 << 20), 1, true, nil, false},
+		{"too many rows on the left", physical.JoinLeft, true, slices.Repeat([]int64{1}, 3*maxAhead), upTo(10), 3 * maxAhead, true, nil, false},
+		{"no key on the right", physical.JoinInner, false, upTo(10), []int64{-1}, 0, false, nil, false},
+		{"no key on the left", physical.JoinLeft, true, []int64{-1}, upTo(10), 1, false, nil, false},
+		{"no row on the left", physical.JoinAnti, true, nil, upTo(10), 0, false, nil, false},
 	} {
-		rows, opened, values := runGiven(t, givenJoin(c.kind, c.leftFirst), c.left, c.right, nil)
-		slices.Sort(values)
-		if rows != c.rows || opened != c.opened || !slices.Equal(values, c.values) {
-			t.Errorf("%s: %d rows, opened %t with %v; want %d, %t, %v", c.name, rows, opened, values, c.rows, c.opened, c.values)
+		rows, a := runGiven(t, givenJoin(c.kind, c.leftFirst), c.left, c.right, nil)
+		slices.Sort(a.values)
+		if rows != c.rows || a.opened != c.opened || !slices.Equal(a.values, c.values) || (a.set != nil) != c.set {
+			t.Errorf("%s: %d rows, %+v; want %d, %t, %v, %t", c.name, rows, a, c.rows, c.opened, c.values, c.set)
 		}
 	}
 }
@@ -116,9 +142,9 @@ func TestJoinGivesKeys(t *testing.T) {
 func TestJoinReadsAheadWithinMemory(t *testing.T) {
 	mem := NewMemory(1 << 10)
 	mem.floor = 1 << 10
-	rows, _, values := runGiven(t, givenJoin(physical.JoinLeft, true), upTo(1000), nil, mem)
-	if rows != 1000 || values != nil {
-		t.Errorf("%d rows instead of 1000, or %d keys were given", rows, len(values))
+	rows, a := runGiven(t, givenJoin(physical.JoinLeft, true), upTo(1000), nil, mem)
+	if rows != 1000 || a.values != nil || a.set != nil {
+		t.Errorf("%d rows instead of 1000, or keys were given: %+v", rows, a)
 	}
 	if mem.Used() != 0 {
 		t.Errorf("%d bytes are held at the end", mem.Used())

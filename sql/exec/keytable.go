@@ -336,6 +336,21 @@ func packValue(phys types.Phys, v *vec.Vector, row int) (uint64, bool) {
 	return x | y, true
 }
 
+// ints returns the values of a column of the keys, none of which is NULL, if they are integers; nil of others, and of keys that are not
+// packed.
+func (t *keyTable) ints(col int) []int64 {
+	if !t.packed || t.phys[col] != types.PhysInt64 {
+		return nil
+	}
+	out := make([]int64, len(t.pairs))
+	for i, k := range t.pairs {
+		if out[i] = int64(k.a); col == 1 {
+			out[i] = int64(k.b)
+		}
+	}
+	return out
+}
+
 // hash mixes as MurmurHash3's finalizer does: consecutive integers must not fall into consecutive slots.
 func (k intKey) hash() uint64 {
 	h := k.a*0x9E3779B97F4A7C15 ^ k.b*0xC2B2AE3D27D4EB4F ^ k.nulls<<32

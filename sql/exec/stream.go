@@ -16,7 +16,7 @@
 //     window partition beyond the limit), or, like all of them when files are forbidden (NoSpill), with 1041 or 1038.
 //  5. Batches hold at most vec.MaxRows rows; what passes rows on (filter, projection, limit, the left rows of a join)
 //     keeps the size of larger input batches.
-//  6. A scan may leave out rows that no join above can use (given.go): keys are given before the scan is opened, and the join still checks
+//  6. A scan may leave out rows that no join above can use (given.go): keys, or a set that has them and may say yes to some others, are given before the scan is opened, and the join still checks
 //     each row, so an answer does not depend on whether they are.
 //  7. What a source yields is checked against the plan's schema before any operator relies on it.
 //
@@ -61,13 +61,13 @@ type Env struct {
 	Observe func(*physical.Node, Stream) Stream
 
 	work  map[int][]*vec.Batch // the rows of the recursive CTEs around, by their ids
-	given map[int][]*expr.Node // the values that joins have given, by their ids
+	given map[int]given        // what joins have given, by their ids
 }
 
 // Build makes the operators of a plan. Scans are started by the first Next that needs them, with its ctx.
 func Build(node *physical.Node, env *Env) (Stream, error) {
 	b := &builder{env: *env}
-	b.env.given = map[int][]*expr.Node{}
+	b.env.given = map[int]given{}
 	if b.env.Mem == nil {
 		b.env.Mem = NewMemory(0)
 	}
@@ -153,12 +153,12 @@ func (b *builder) scan(n *physical.Node) (Stream, error) {
 	if open == nil {
 		return nil, fmt.Errorf("build scan of table %d: this process has no scans", s.TableID)
 	}
-	given := b.env.given
+	all := b.env.given
 	return &lazyStream{types: schemaTypes(n.Schema), open: func(ctx context.Context) (Stream, error) {
 		if len(s.Takes) == 0 {
 			return open(ctx, s)
 		}
-		few, some := taken(s, given)
+		few, some := taken(s, all)
 		if !some {
 			return FromBatches(), nil
 		}

@@ -2,7 +2,9 @@ package expr
 
 import (
 	"bytes"
+	"cmp"
 	"math"
+	"slices"
 
 	"stele/meta/types"
 	"stele/sql/fn"
@@ -26,7 +28,11 @@ type predicate struct {
 	between bool // what several comparisons of a column of integers leave: i and the values up to i+span
 	span    uint64
 	ranges  []limit // what alternatives leave that are comparisons of one column of integers; nil = there are none
+	among   bool    // the code is a call that has a set of integers for the column, which sorts out most rows
 }
+
+// setRows is from how many rows on a set is asked: it has to be made first.
+const setRows = 256
 
 func predicates(root *code) []predicate {
 	if root.kind == NodeCall && root.call.Def.Lazy == fn.LazyAnd {
@@ -80,11 +86,80 @@ func (p *predicate) limits() (lo, hi int64, ok bool) {
 	return 0, 0, false
 }
 
+// byCost puts those first that are asked at the least cost, as each is asked only about what those before it have left. None that can fail
+// comes before one that it has stood behind, which may be there to guard it.
+func byCost(ps []predicate) []predicate {
+	slices.SortStableFunc(ps, func(a, b predicate) int { return cmp.Compare(a.cost(), b.cost()) })
+	return ps
+}
+
+func (p *predicate) cost() int {
+	switch {
+	case p.fast && p.phys != types.PhysBytes:
+		return 0
+	case p.among:
+		return 1
+	case p.fast:
+		return 3
+	case p.code.canFail || p.code.varies || p.code.readsBytes():
+		return 4
+	}
+	return 2
+}
+
+// readsBytes reports whether code looks at a column that is no number.
+func (c *code) readsBytes() bool {
+	return c.kind == NodeColumn && c.typ.Phys() == types.PhysBytes || slices.ContainsFunc(c.args, (*code).readsBytes)
+}
+
+// Conjunct is one of the conditions of a filter that must all hold.
+type Conjunct struct {
+	Columns []int // that it looks at
+	pred    *predicate
+}
+
+// Conjuncts returns the conditions of a filter in the order in which EvalFilter asks them.
+func (p *Program) Conjuncts() []Conjunct {
+	preds := p.conjuncts()
+	out := make([]Conjunct, len(preds))
+	for i := range preds {
+		out[i] = Conjunct{Columns: preds[i].code.columns(nil), pred: &preds[i]}
+	}
+	return out
+}
+
+func (p *Program) conjuncts() []predicate {
+	if p.preds != nil {
+		return p.preds
+	}
+	return byCost(predicates(p.root))
+}
+
+// columns appends the columns that code looks at, each of them once.
+func (c *code) columns(to []int) []int {
+	if c.kind == NodeColumn && !slices.Contains(to, c.col) {
+		to = append(to, c.col)
+	}
+	for _, a := range c.args {
+		to = a.columns(to)
+	}
+	return to
+}
+
+// EvalFilterInto is that of a Program for one condition.
+func (c *Conjunct) EvalFilterInto(b *vec.Batch, buf []int32) ([]int32, error) {
+	return c.pred.narrow(b, b.Sel, false, buf)
+}
+
 func newPredicate(c *code) predicate {
 	if c.kind == NodeCall && c.call.Def.Lazy == fn.LazyOr {
 		return newAlternatives(c)
 	}
 	p := predicate{code: c}
+	if c.kind == NodeCall && c.call.HasKeySet() && c.args[0].kind == NodeColumn {
+		p.among, p.col, p.phys = true, c.args[0].col, types.PhysInt64
+		return p
+	}
 	if c.kind != NodeCall || len(c.args) != 2 {
 		return p
 	}
@@ -119,10 +194,7 @@ func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) { return p.EvalFilte
 func (p *Program) EvalFilterInto(b *vec.Batch, buf []int32) ([]int32, error) {
 	sel := b.Sel
 	owned := false // whether sel may be overwritten
-	preds := p.preds
-	if preds == nil {
-		preds = predicates(p.root)
-	}
+	preds := p.conjuncts()
 	for i := range preds {
 		var err error
 		if sel, err = preds[i].narrow(b, sel, owned, buf); err != nil {
@@ -144,21 +216,13 @@ func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool, buf []int32) (
 	if p.null {
 		return make([]int32, 0), nil
 	}
+	if p.among && b.Rows() >= setRows && p.col < len(b.Cols) && b.Cols[p.col].Type.Phys() == p.phys {
+		return p.narrowAmong(b, sel, owned, buf)
+	}
 	if !p.fast || p.col >= len(b.Cols) || b.Cols[p.col].Type.Phys() != p.phys {
 		return p.narrowCode(b, sel)
 	}
-	v := b.Cols[p.col]
-	out := sel
-	if !owned {
-		n := b.N
-		if sel != nil {
-			n = len(sel)
-		}
-		if out = buf[:0:cap(buf)]; cap(buf) < n {
-			out = make([]int32, n)
-		}
-		out = out[:n]
-	}
+	v, out := b.Cols[p.col], roomFor(b, sel, owned, buf)
 	var k int
 	switch p.phys {
 	case types.PhysFloat64:
@@ -177,6 +241,31 @@ func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool, buf []int32) (
 		}
 	}
 	return dropNulls(v, out[:k]), nil
+}
+
+// roomFor returns where the positions that pass go: over sel when it is owned, else to buf if it has the room.
+func roomFor(b *vec.Batch, sel []int32, owned bool, buf []int32) []int32 {
+	if owned {
+		return sel
+	}
+	n := b.N
+	if sel != nil {
+		n = len(sel)
+	}
+	if cap(buf) < n {
+		return make([]int32, n)
+	}
+	return buf[:n]
+}
+
+// narrowAmong asks the set, and then, unless that decides, the call about the rows that are left.
+func (p *predicate) narrowAmong(b *vec.Batch, sel []int32, owned bool, buf []int32) ([]int32, error) {
+	v, out := b.Cols[p.col], roomFor(b, sel, owned, buf)
+	kept := dropNulls(v, out[:p.code.call.KeySet().Narrow(v.I64[:v.N], sel, out)])
+	if len(kept) == 0 || p.code.call.DecidedByKeySet() {
+		return kept, nil
+	}
+	return p.narrowCode(b, kept)
 }
 
 func dropNulls(v *vec.Vector, sel []int32) []int32 {

@@ -58,7 +58,7 @@ func CompileAsIs(n *Node, ctx Context) (*Program, error) {
 	}
 	p := &Program{root: root, typ: n.Type}
 	if n.Type.Kind == types.KindBool {
-		p.preds = predicates(root)
+		p.preds = byCost(predicates(root))
 	}
 	return p, nil
 }

@@ -3,9 +3,13 @@ package fn
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"math"
+	"slices"
+	"sync"
 
 	"stele/meta/types"
+	"stele/sql/keyset"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -427,6 +431,19 @@ type inSet struct {
 	ints  map[int64]struct{}
 	bytes map[string]struct{}
 	null  bool // the list has a NULL
+
+	once sync.Once
+	keys *keyset.Set // ints, once many rows have asked for it
+}
+
+// keySet returns a set that has all integers of the list.
+func (s *inSet) keySet() *keyset.Set {
+	s.once.Do(func() {
+		if len(s.ints) > 0 {
+			s.keys, _ = keyset.Read(keyset.Of(slices.Collect(maps.Keys(s.ints))))
+		}
+	})
+	return s.keys
 }
 
 func prepareIn(c *Call) error {

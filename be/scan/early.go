@@ -33,25 +33,55 @@ func newEarly(f *physical.Fragment, ectx expr.Context, scans int) *early {
 		e.first = nil
 		return e
 	}
-	e.filter = &tablet.Filter{Columns: columnsOf(f.Filter, nil), Keep: keepBy(f.Filter, ectx)}
+	a := &asker{filter: f.Filter, ectx: ectx}
+	e.filter = &tablet.Filter{Columns: columnsOf(f.Filter, nil), Keep: a.keep, Steps: a.steps}
 	return e
 }
 
-// keepBy returns what asks a filter. It is compiled for the first question: most scans of few rows ask none.
-func keepBy(filter *expr.Node, ectx expr.Context) func(*vec.Batch) ([]int32, error) {
-	var prog *expr.Program
-	var buf []int32
-	return func(b *vec.Batch) (_ []int32, err error) {
-		if prog == nil {
-			if prog, err = expr.Compile(filter, ectx); err != nil {
-				return nil, fmt.Errorf("compile filter: %w", err)
-			}
+// asker asks a filter. It is compiled for the first question: most scans of few rows ask none.
+type asker struct {
+	filter *expr.Node
+	ectx   expr.Context
+	prog   *expr.Program
+	buf    []int32
+}
+
+func (a *asker) compile() (err error) {
+	if a.prog == nil {
+		if a.prog, err = expr.Compile(a.filter, a.ectx); err != nil {
+			return fmt.Errorf("compile filter: %w", err)
 		}
-		if len(buf) < b.N {
-			buf = make([]int32, b.N)
-		}
-		return prog.EvalFilterInto(b, buf)
 	}
+	return nil
+}
+
+// room returns where the rows of a batch that pass can be put.
+func (a *asker) room(b *vec.Batch) []int32 {
+	if len(a.buf) < b.N {
+		a.buf = make([]int32, b.N)
+	}
+	return a.buf
+}
+
+func (a *asker) keep(b *vec.Batch) ([]int32, error) {
+	if err := a.compile(); err != nil {
+		return nil, err
+	}
+	return a.prog.EvalFilterInto(b, a.room(b))
+}
+
+// steps takes the filter apart.
+func (a *asker) steps() ([]tablet.Step, error) {
+	if err := a.compile(); err != nil {
+		return nil, err
+	}
+	conjuncts := a.prog.Conjuncts()
+	out := make([]tablet.Step, len(conjuncts))
+	for i := range conjuncts {
+		c := &conjuncts[i]
+		out[i] = tablet.Step{Columns: c.Columns, Keep: func(b *vec.Batch) ([]int32, error) { return c.EvalFilterInto(b, a.room(b)) }}
+	}
+	return out, nil
 }
 
 // volatile reports whether an expression may have another value each time.

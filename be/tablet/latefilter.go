@@ -1,6 +1,8 @@
 package tablet
 
 import (
+	"slices"
+
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -12,6 +14,15 @@ type Filter struct {
 	// Keep returns which rows of a batch pass, of which it has only those columns. After an error they are all returned: whoever wants them
 	// asks again, and perhaps not all of them are wanted.
 	Keep func(*vec.Batch) ([]int32, error)
+	// Steps, when set, returns the conditions that Keep makes of all, in the order in which they are best asked: the columns of each are
+	// read for the rows alone that those before it have left.
+	Steps func() ([]Step, error)
+}
+
+// Step is one of the conditions of a filter that must all hold.
+type Step struct {
+	Columns []int                             // that it looks at
+	Keep    func(*vec.Batch) ([]int32, error) // as that of a Filter; the batch has also the columns of the steps before it
 }
 
 const (
@@ -27,25 +38,37 @@ const (
 // late is how a scan reads columns after its filter.
 type late struct {
 	*Filter
-	looks []bool // by column
+	steps []Step // once they were asked for
 	most  int    // up to how many rows the columns that it does not look at are read for alone
 	skip  int    // so many vectors
 }
 
 func (it *Iter) newLate(f *Filter) *late {
-	if f == nil || len(f.Columns) == 0 || len(f.Columns) >= len(it.cols) {
+	if f == nil || len(f.Columns) == 0 || len(f.Columns) >= len(it.cols) && (f.Steps == nil || len(it.cols) < 2) {
 		return nil
 	}
-	l := &late{Filter: f, looks: make([]bool, len(it.cols)), most: plainPicked}
-	for _, at := range f.Columns {
-		l.looks[at] = true
-	}
+	l := &late{Filter: f, most: plainPicked}
 	for at, id := range it.cols {
-		if !l.looks[at] && it.s.columnType(id).Phys() == types.PhysBytes {
+		if !slices.Contains(f.Columns, at) && it.s.columnType(id).Phys() == types.PhysBytes {
 			l.most = latePicked
 		}
 	}
 	return l
+}
+
+// conditions returns the steps, of which there is one where nobody knows more.
+func (l *late) conditions() ([]Step, error) {
+	if l.steps == nil {
+		l.steps = []Step{{Columns: l.Columns, Keep: l.Keep}}
+		if l.Steps != nil {
+			steps, err := l.Steps()
+			if err != nil {
+				return nil, err
+			}
+			l.steps = steps
+		}
+	}
+	return l.steps, nil
 }
 
 // wanted reports whether the next vector is to be filtered before it is read.
@@ -60,29 +83,41 @@ func (l *late) wanted() bool {
 	return true
 }
 
-// decodeLate reads the rows [from, to) of vector i, of which sel are visible: first the columns of the filter, then, if any rows pass,
-// the others; nil = none passes.
+// decodeLate reads the rows [from, to) of vector i, of which sel are visible: step by step the columns of the filter, then, if any rows
+// pass, the others; nil = none passes.
 func (it *Iter) decodeLate(group *rowset.Group, i, from, to int, sel []int32) (*vec.Batch, error) {
 	b := &vec.Batch{Cols: make([]*vec.Vector, len(it.cols)), N: to - from, Sel: sel}
-	if err := it.decodeSome(group, i, from, to, b, true); err != nil {
-		return nil, err
-	}
-	kept, err := it.late.Keep(b)
+	steps, err := it.late.conditions()
 	if err != nil {
-		return b, it.decodeSome(group, i, from, to, b, false)
+		return b, it.decodeRest(group, i, from, to, b)
 	}
-	if len(kept)*latePart > b.Rows() {
+	visible := b.Rows()
+	var kept []int32
+	for k := range steps {
+		if kept != nil {
+			it.leave(b, kept)
+		}
+		for _, at := range steps[k].Columns {
+			if err := it.decodeOne(group, i, from, to, b, at); err != nil {
+				return nil, err
+			}
+		}
+		if kept, err = steps[k].Keep(b); err != nil {
+			return b, it.decodeRest(group, i, from, to, b)
+		}
+		if len(kept) == 0 {
+			it.giveBack(b)
+			return nil, nil
+		}
+	}
+	if len(kept)*latePart > visible {
 		it.late.skip = lateSkipped
 	}
-	switch {
-	case len(kept) == 0:
-		it.giveBack(b)
-		return nil, nil
-	case len(kept) > it.late.most:
-		it.leave(b, kept)
-		return b, it.decodeSome(group, i, from, to, b, false)
+	if len(kept) <= it.late.most {
+		return it.pickLate(group, i, from, b, kept)
 	}
-	return it.pickLate(group, i, from, b, kept)
+	it.leave(b, kept)
+	return b, it.decodeRest(group, i, from, to, b)
 }
 
 // leave leaves some rows of a batch, so that nobody asks the filter about the others again.
@@ -93,18 +128,26 @@ func (it *Iter) leave(b *vec.Batch, kept []int32) {
 	b.Sel = append(b.Sel[:0], kept...)
 }
 
-// decodeSome reads the columns that the filter looks at, or the others.
-func (it *Iter) decodeSome(group *rowset.Group, i, from, to int, b *vec.Batch, looks bool) error {
+// decodeRest reads the columns that have not been read.
+func (it *Iter) decodeRest(group *rowset.Group, i, from, to int, b *vec.Batch) error {
 	for at := range it.cols {
-		if it.late.looks[at] != looks {
-			continue
-		}
-		v, err := it.s.decodeColumn(group, i, from, to, b.Sel, it.cols[at], func() *vec.Vector { return it.reused.vector(at) })
-		if err != nil {
+		if err := it.decodeOne(group, i, from, to, b, at); err != nil {
 			return err
 		}
-		b.Cols[at] = v
 	}
+	return nil
+}
+
+// decodeOne reads a column, unless it has been read.
+func (it *Iter) decodeOne(group *rowset.Group, i, from, to int, b *vec.Batch, at int) error {
+	if b.Cols[at] != nil {
+		return nil
+	}
+	v, err := it.s.decodeColumn(group, i, from, to, b.Sel, it.cols[at], func() *vec.Vector { return it.reused.vector(at) })
+	if err != nil {
+		return err
+	}
+	b.Cols[at] = v
 	return nil
 }
 
@@ -116,7 +159,7 @@ func (it *Iter) pickLate(group *rowset.Group, i, from int, b *vec.Batch, kept []
 	}
 	out := &vec.Batch{Cols: make([]*vec.Vector, len(it.cols)), N: len(rows)}
 	for at, id := range it.cols {
-		if !it.late.looks[at] {
+		if b.Cols[at] == nil {
 			cols, err := it.s.pickColumns(group, rows, it.cols[at:at+1])
 			if err != nil {
 				return nil, err

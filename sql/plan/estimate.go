@@ -51,11 +51,11 @@ func (b *binder) estimateJoin(r *rel) float64 {
 	l := b.estimate(r.kids[0])
 	switch {
 	case isSemi(r.kind):
-		return math.Max(1, l*0.5)
+		return b.semiRows(r.kind, r.kids[0], r.kids[1], l, r.on, b.domainsOf(r.on))
 	case r.kind == physical.JoinScalar || r.single:
 		return l
 	}
-	n := b.joinRows(r.kids[0], r.kids[1], l, b.estimate(r.kids[1]), r.on)
+	n := b.joinRows(r.kids[0], r.kids[1], l, b.estimate(r.kids[1]), r.on, b.domainsOf(r.on))
 	if r.kind == physical.JoinLeft {
 		n = math.Max(n, l)
 	}
@@ -169,38 +169,4 @@ func (b *binder) distinctValues(id int) float64 {
 		}
 	}
 	return math.Max(1, math.Min(rows, math.Max(20, rows/50)))
-}
-
-// joinRows guesses the size of an inner join: each equality keeps one pair in as many as the bigger side has values, but
-// a row never meets more of a table than the whole of its key allows.
-func (b *binder) joinRows(l, r *rel, lrows, rrows float64, on []*expr.Node) float64 {
-	values, other := 1.0, 1.0
-	for _, p := range on {
-		if !isCall(p, "=") {
-			other *= selRange
-			continue
-		}
-		values *= math.Max(b.exprValues(p.Args[0]), b.exprValues(p.Args[1]))
-	}
-	values = math.Min(values, math.Max(b.baseRows(l, lrows), b.baseRows(r, rrows)))
-	return math.Max(1, lrows*rrows/math.Max(1, values)*other)
-}
-
-// exprValues guesses the number of values of one side of an equality.
-func (b *binder) exprValues(e *expr.Node) float64 {
-	if e.Kind == expr.NodeColumn {
-		return b.distinctValues(e.Col)
-	}
-	return 20
-}
-
-// baseRows is the size of the biggest table below, before any filter.
-func (b *binder) baseRows(r *rel, rows float64) float64 {
-	most := rows
-	r.walk(func(n *rel) {
-		if n.op == opScan {
-			most = math.Max(most, b.ctx.rows(n.table.ID))
-		}
-	})
-	return most
 }

@@ -46,7 +46,8 @@ type joinGraph struct {
 	b      *binder
 	leaves []*rel
 	preds  []*expr.Node
-	semis  []*rel // their left side is whatever has the columns that they need
+	known  domains // by all preds, also those that are used up
+	semis  []*rel  // their left side is whatever has the columns that they need
 }
 
 // flatten takes inner joins, filters above them and semi joins over them apart.
@@ -82,6 +83,7 @@ type part struct {
 // build joins the leaves: it starts with the pair whose join is smallest and always adds what keeps the result small;
 // what is not connected by a condition comes last.
 func (g *joinGraph) build() *rel {
+	g.known = g.b.domainsOf(g.preds)
 	var parts []part
 	for _, leaf := range g.leaves {
 		parts = append(parts, g.reduce(part{leaf, newSet(leaf.out...), g.b.estimate(leaf)}, len(g.leaves) == 1))
@@ -110,7 +112,7 @@ func (g *joinGraph) best(parts []part) (int, int) {
 				continue // the tree has begun: extend it
 			}
 			on := g.between(parts[i], parts[j])
-			rows := g.b.joinRows(parts[i].rel, parts[j].rel, parts[i].rows, parts[j].rows, on)
+			rows := g.b.joinRows(parts[i].rel, parts[j].rel, parts[i].rows, parts[j].rows, on, g.known)
 			if isLinked := len(on) > 0; isLinked && !linked || isLinked == linked && rows < cost {
 				bi, bj, cost, linked = i, j, rows, isLinked
 			}
@@ -136,7 +138,7 @@ func (g *joinGraph) between(l, r part) []*expr.Node {
 func (g *joinGraph) joinParts(l, r part) part {
 	on := g.between(l, r)
 	g.preds = slices.DeleteFunc(g.preds, func(p *expr.Node) bool { return slices.Contains(on, p) })
-	rows := g.b.joinRows(l.rel, r.rel, l.rows, r.rows, on)
+	rows := g.b.joinRows(l.rel, r.rel, l.rows, r.rows, on, g.known)
 	if l.rows < r.rows {
 		l, r = r, l
 	}
@@ -170,8 +172,8 @@ func (g *joinGraph) reduce(p part, last bool) part {
 		if !last && (!ready || len(s.on) == 0) {
 			continue
 		}
+		p.rows = g.b.semiRows(s.kind, p.rel, s.kids[1], p.rows, s.on, g.known)
 		p.rel = join(s.kind, p.rel, s.kids[1], s.on...)
-		p.rows = math.Max(1, p.rows*0.3)
 		g.semis = slices.Delete(g.semis, i, i+1)
 	}
 	return p

@@ -2,5 +2,5 @@
 
 package clone
 
-// giveWay does nothing: here threads have no priority of their own.
-func giveWay() {}
+// stayBehind does nothing: here threads have no priority of their own.
+func stayBehind() {}

@@ -132,6 +132,7 @@ func (m *Manager) Submit(task Task) {
 		if before != nil {
 			<-before.done
 		}
+		stayBehind()
 		m.run(ctx, p)
 	})
 }
@@ -267,21 +268,19 @@ func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet
 		return err
 	}
 	in := &changeIntake{m: m, p: p, t: t, disk: disk.ID()}
-	work := m.throttle.behind()
-	defer work.end()
 	req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
 		Balance: p.task.Balance}
 	err := m.watched(ctx, p, func(ctx context.Context) error {
 		return m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
 			p.heard()
 			defer p.ask()
-			return work.do(func() error { return in.take(ctx, c) })
+			return in.take(ctx, c)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	return work.do(in.finish)
+	return in.finish()
 }
 
 // fullClone receives the whole replica beside the old one and swaps it in at the end. An old replica that has caught up
@@ -326,18 +325,12 @@ func (m *Manager) receive(ctx context.Context, p *progress, in *intake) error {
 	} else if ok {
 		in.old = old
 	}
-	work := m.throttle.behind()
-	defer work.end()
-	var req *bepb.FetchSnapshotRequest
-	err := work.do(func() error { req = in.request(); return nil })
-	if err != nil {
-		return err
-	}
-	err = m.watched(ctx, p, func(ctx context.Context) error {
+	req := in.request()
+	err := m.watched(ctx, p, func(ctx context.Context) error {
 		return m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error {
 			p.heard()
 			defer p.ask()
-			return work.do(func() error { return in.take(ctx, c) })
+			return in.take(ctx, c)
 		})
 	})
 	if err == nil && in.t == nil {

@@ -44,15 +44,13 @@ func (m *Manager) move(ctx context.Context, p *progress, t *tablet.Tablet, from 
 			return ErrBusy
 		}
 		defer release()
-		work := m.throttle.behind()
-		defer work.end()
-		im, err := m.copy(ctx, p, work, t, from, to)
+		im, err := m.copy(ctx, p, t, from, to)
 		if err != nil {
 			return err
 		}
 		defer im.Abort()
 		for range moveRounds {
-			if err := work.do(func() error { return im.CatchUp(t, t.Version()) }); err != nil {
+			if err := im.CatchUp(t, t.Version()); err != nil {
 				return err
 			}
 		}
@@ -78,7 +76,7 @@ func dropOne(meta tablet.Meta, from, to *tablet.Store) error {
 }
 
 // copy makes a verified import of the replica's present version on another disk.
-func (m *Manager) copy(ctx context.Context, p *progress, work *behind, t *tablet.Tablet, from, to *tablet.Store) (*tablet.Import, error) {
+func (m *Manager) copy(ctx context.Context, p *progress, t *tablet.Tablet, from, to *tablet.Store) (*tablet.Import, error) {
 	snap, err := t.Current()
 	if err != nil {
 		return nil, err
@@ -90,17 +88,14 @@ func (m *Manager) copy(ctx context.Context, p *progress, work *behind, t *tablet
 	if err != nil {
 		return nil, err
 	}
-	if err := m.fill(ctx, p, work, ex, im, from.ID(), to.ID()); err != nil {
+	if err := m.fill(ctx, p, ex, im, from.ID(), to.ID()); err != nil {
 		im.Abort()
 		return nil, err
 	}
-	err = work.do(func() error {
-		digest, err := ex.Digest(ctx)
-		if err == nil {
-			err = im.Verify(snap.Version(), digest)
-		}
-		return err
-	})
+	digest, err := ex.Digest(ctx)
+	if err == nil {
+		err = im.Verify(snap.Version(), digest)
+	}
 	if err != nil {
 		im.Abort()
 		return nil, err
@@ -108,11 +103,9 @@ func (m *Manager) copy(ctx context.Context, p *progress, work *behind, t *tablet
 	return im, nil
 }
 
-func (m *Manager) fill(ctx context.Context, p *progress, work *behind, ex *tablet.Exporter, im *tablet.Import, from, to types.DiskID) error {
+func (m *Manager) fill(ctx context.Context, p *progress, ex *tablet.Exporter, im *tablet.Import, from, to types.DiskID) error {
 	for {
-		var chunk tablet.Chunk
-		more := false
-		err := work.do(func() (err error) { chunk, more, err = ex.Next(ctx); return err })
+		chunk, more, err := ex.Next(ctx)
 		if err != nil || !more {
 			return err
 		}
@@ -121,7 +114,7 @@ func (m *Manager) fill(ctx context.Context, p *progress, work *behind, ex *table
 				return err
 			}
 		}
-		if err := work.do(func() error { return im.Write(chunk) }); err != nil {
+		if err := im.Write(chunk); err != nil {
 			return err
 		}
 		p.add(len(chunk.Bytes))

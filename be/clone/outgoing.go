@@ -10,6 +10,7 @@ import (
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -68,6 +69,10 @@ func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.
 
 // Changes sends the change sets after a version, those that are small together.
 func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
+	return behind(func() error { return o.changes(ctx, req, send) })
+}
+
+func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -83,9 +88,18 @@ func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, s
 	}
 	out := &changeFrames{ctx: ctx, disk: disk, throttle: o.throttle, send: send}
 	out.frame.TotalBytes = changes.Bytes()
-	work := o.throttle.behind()
-	defer work.end()
-	return work.do(func() error { return out.all(changes) })
+	for {
+		c, more, err := changes.Next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return out.flush()
+		}
+		if err := out.add(c); err != nil {
+			return err
+		}
+	}
 }
 
 // changeFrames gathers change sets into messages.
@@ -96,22 +110,6 @@ type changeFrames struct {
 	send     func(*bepb.FetchChangesResponse) error
 	frame    bepb.FetchChangesResponse
 	bytes    int
-}
-
-// all sends change sets.
-func (f *changeFrames) all(changes *tablet.ChangeStream) error {
-	for {
-		c, more, err := changes.Next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			return f.flush()
-		}
-		if err := f.add(c); err != nil {
-			return err
-		}
-	}
 }
 
 func (f *changeFrames) add(c tablet.Change) error {
@@ -147,6 +145,20 @@ func (f *changeFrames) flush() error {
 
 // Snapshot sends a whole replica at its newest version, but for what the destination has already.
 func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
+	return behind(func() error { return o.snapshot(ctx, req, send) })
+}
+
+// behind runs f on a thread that gives way to others, and waits for it.
+func behind(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		stayBehind()
+		done <- contain.Call(f)
+	}()
+	return <-done
+}
+
+func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -160,24 +172,16 @@ func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest,
 		return err
 	}
 	defer snap.Release()
-	work := o.throttle.behind()
-	defer work.end()
-	e := &export{snap: snap}
-	if err := work.do(func() error { return e.plan(req) }); err != nil {
-		return err
-	}
-	return o.send(ctx, e, work, disk, send)
-}
-
-// plan finds out what is to be sent.
-func (e *export) plan(req *bepb.FetchSnapshotRequest) error {
-	e.ex = e.snap.Export()
+	e := &export{snap: snap, ex: snap.Export()}
 	e.ex.Buffer = func(size int) []byte { return *rpc.Buffers.Get(size) } // the codec puts them back
 	e.ex.Plain = !req.Sealed
-	return e.ex.Skip(req.ResumeToken)
+	if err := e.ex.Skip(req.ResumeToken); err != nil {
+		return err
+	}
+	return o.send(ctx, e, disk, send)
 }
 
-func (o *Outgoing) send(ctx context.Context, e *export, work *behind, disk types.DiskID, send func(*bepb.FetchSnapshotResponse) error) error {
+func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send func(*bepb.FetchSnapshotResponse) error) error {
 	head := &bepb.FetchSnapshotResponse{Version: uint64(e.snap.Version()), TotalBytes: e.ex.TotalBytes(), KeptBytes: e.ex.SkippedBytes()}
 	if err := send(head); err != nil {
 		return err
@@ -185,13 +189,12 @@ func (o *Outgoing) send(ctx context.Context, e *export, work *behind, disk types
 	last := e.ex.Chunks() - 1
 	for next := 0; next <= last; {
 		if next == last {
-			if err := e.digest(ctx, work, send); err != nil {
+			if err := e.digest(ctx, send); err != nil {
 				return err
 			}
 		}
-		var frame *bepb.FetchSnapshotResponse
-		bytes := 0
-		if err := work.do(func() (err error) { frame, bytes, err = e.frame(ctx, next, last); return err }); err != nil {
+		frame, bytes, err := e.frame(ctx, next, last)
+		if err != nil {
 			return err
 		}
 		alive := func() error { return send(&bepb.FetchSnapshotResponse{}) }
@@ -230,10 +233,10 @@ func (e *export) frame(ctx context.Context, next, last int) (*bepb.FetchSnapshot
 }
 
 // digest computes the digest, which may read the whole replica, with signs of life meanwhile.
-func (e *export) digest(ctx context.Context, work *behind, send func(*bepb.FetchSnapshotResponse) error) error {
+func (e *export) digest(ctx context.Context, send func(*bepb.FetchSnapshotResponse) error) error {
 	done := make(chan error, 1)
 	go func() {
-		done <- work.do(func() error {
+		done <- contain.Call(func() error {
 			_, err := e.ex.Digest(ctx)
 			return err
 		})

@@ -3,7 +3,6 @@ package clone
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,9 +12,6 @@ import (
 // soon as they do. What stays slow although clones hardly move has another cause, and counts as usual from then on. It is safe
 // for concurrent use.
 type Pressure struct {
-	reading atomic.Int64 // reads of users that are under way
-	served  atomic.Int64 // when the last request of a user ended, Unix time in nanoseconds
-
 	mu     sync.Mutex
 	from   time.Time       // of the present window
 	writes []time.Duration // in it, at most pressureSample
@@ -45,23 +41,8 @@ const (
 // NewPressure returns a pressure that has seen nothing: the share is 1.
 func NewPressure() *Pressure { return &Pressure{share: 1} }
 
-// Begin notes that a user reads something, and End that he has it.
-func (p *Pressure) Begin() { p.reading.Add(1) }
-
-// End is called once for each Begin.
-func (p *Pressure) End(now time.Time) {
-	p.reading.Add(-1)
-	p.served.Store(now.UnixNano())
-}
-
-// Users reports whether users have something done, or had a moment ago.
-func (p *Pressure) Users(now time.Time) bool {
-	return p.reading.Load() > 0 || now.UnixNano()-p.served.Load() <= int64(pressureRest)
-}
-
 // Observe notes that a write took d.
 func (p *Pressure) Observe(d time.Duration, now time.Time) {
-	p.served.Store(now.UnixNano())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.turnLocked(now)

@@ -31,11 +31,6 @@ func NewThrottle(perSecond func() int64, pressure *Pressure) *Throttle {
 	return &Throttle{rate: perSecond, pressure: pressure, disks: map[types.DiskID]*rate.Limiter{}}
 }
 
-// behind returns who does the work of one clone; the caller ends it.
-func (t *Throttle) behind() *behind {
-	return &behind{users: func() bool { return t.pressure != nil && t.pressure.Users(time.Now()) }}
-}
-
 // Wait returns when n more bytes may be moved on a disk. It takes them in pieces, so that a message larger than what may
 // pass at once is exactly as slow as several small ones.
 func (t *Throttle) Wait(ctx context.Context, disk types.DiskID, n int) error {

@@ -168,9 +168,6 @@ func (s *Server) took(begun time.Time) {
 	s.Pressure.Observe(now.Sub(begun), now)
 }
 
-// read notes that a user has what he has asked for.
-func (s *Server) read() { s.Pressure.End(time.Now()) }
-
 // published makes versions visible that came with a write, and returns what the answer says of them.
 func (s *Server) published(ctx context.Context, items []*bepb.PublishRequest_Item) uint32 {
 	if len(items) > 0 {
@@ -241,8 +238,6 @@ func (s *Server) Query(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) 
 	if s.Stopping() {
 		return status.Error(codes.Unavailable, "this be stops")
 	}
-	s.Pressure.Begin()
-	defer s.read()
 	err := s.Queries.Query(stream.Context(), req, func(batch []byte) error {
 		return stream.Send(&bepb.QueryResponse{Batch: batch})
 	})
@@ -251,8 +246,6 @@ func (s *Server) Query(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) 
 
 // Scan streams the result of a fragment.
 func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
-	s.Pressure.Begin()
-	defer s.read()
 	err := s.Scanner.Scan(stream.Context(), req, func(batch []byte) error {
 		return stream.Send(&bepb.ScanResponse{Batch: batch})
 	})
@@ -261,16 +254,12 @@ func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) err
 
 // Get runs a fragment over rows named by their keys.
 func (s *Server) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
-	s.Pressure.Begin()
-	defer s.read()
 	resp, err := s.Scanner.Get(ctx, req)
 	return resp, toStatus(err)
 }
 
 // Fetch runs a fragment that is to read few rows.
 func (s *Server) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetResponse, error) {
-	s.Pressure.Begin()
-	defer s.read()
 	resp, err := s.Scanner.Fetch(ctx, req)
 	return resp, toStatus(err)
 }

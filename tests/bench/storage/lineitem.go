@@ -71,13 +71,13 @@ func (b *benchmark) makeTSV() (err error) {
 			return nil
 		})
 	}
-	b.rows, b.bytes, err = writeTSV(b.tsv, *scale)
+	b.rows, b.bytes, err = writeTSV(b.tsv, *scale, "lineitem")
 	return err
 }
 
-// writeTSV generates the rows into a file and returns how many there are and their bytes. The tuples of the generator hold no
-// comma, tab or quote within a value.
-func writeTSV(path string, scale float64) (rows int, size int64, err error) {
+// writeTSV generates the rows of a table into a file and returns how many there are and their bytes. The tuples of the generator hold no
+// tab or quote within a value.
+func writeTSV(path string, scale float64, table string) (rows int, size int64, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return 0, 0, err
@@ -85,24 +85,30 @@ func writeTSV(path string, scale float64) (rows int, size int64, err error) {
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 1<<20)
 	var out []byte
-	for tuple := range (tpch.Data{Scale: scale}).Rows("lineitem") {
-		out = out[:0]
-		for _, c := range tuple[1 : len(tuple)-1] {
-			switch c {
-			case ',':
-				out = append(out, '\t')
-			case '\'':
-			default:
-				out = append(out, c)
-			}
-		}
-		out = append(out, '\n')
+	for tuple := range (tpch.Data{Scale: scale}).Rows(table) {
+		out = append(appendFields(out[:0], tuple[1:len(tuple)-1]), '\n')
 		if _, err := w.Write(out); err != nil {
 			return 0, 0, err
 		}
 		rows, size = rows+1, size+int64(len(out))
 	}
 	return rows, size, w.Flush()
+}
+
+// appendFields appends what stands between the parentheses of a tuple with tabs between the values.
+func appendFields(out, tuple []byte) []byte {
+	quoted := false
+	for _, c := range tuple {
+		switch {
+		case c == '\'':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			out = append(out, '\t')
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // readTSV parses the file into batches of at most n rows, each of which f owns.

@@ -33,21 +33,30 @@ type duck struct {
 	Q1, Q6                       string
 }
 
-// runDuck installs DuckDB for Node, if need be, and lets it load and query the file.
-func runDuck(ctx context.Context, dir, tsv string) (*duck, error) {
+// duckHome returns the folder in which DuckDB for Node is, which installs it if need be.
+func duckHome(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	home := filepath.Join(cache, "stele-bench-duckdb")
 	if err := os.MkdirAll(home, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
 	if _, err := os.Stat(filepath.Join(home, "node_modules", "@duckdb", "node-api")); err != nil {
 		cmd := exec.CommandContext(ctx, "npm", "install", "--no-fund", "--no-audit", "--prefix", home, "@duckdb/node-api")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("install DuckDB by npm: %w: %s", err, out)
+			return "", fmt.Errorf("install DuckDB by npm: %w: %s", err, out)
 		}
+	}
+	return home, nil
+}
+
+// runDuck lets DuckDB load and query the file.
+func runDuck(ctx context.Context, dir, tsv string) (*duck, error) {
+	home, err := duckHome(ctx)
+	if err != nil {
+		return nil, err
 	}
 	script := filepath.Join(home, "duck.js")
 	if err := os.WriteFile(script, []byte(duckScript), 0o644); err != nil {

@@ -26,6 +26,11 @@ func (r *Report) Ratio(what, ours, theirs string, ratio, mark float64, atMost bo
 	r.lines = append(r.lines, line{what: what, ours: ours, theirs: theirs, ratio: ratio, mark: mark, atMost: atMost})
 }
 
+// Beside adds a measurement with that of a peer, for which there is no mark.
+func (r *Report) Beside(what, ours, theirs string, ratio float64) {
+	r.lines = append(r.lines, line{what: what, ours: ours, theirs: theirs, ratio: ratio, note: "–"})
+}
+
 // Fact adds a measurement without a mark.
 func (r *Report) Fact(what, ours string) {
 	r.lines = append(r.lines, line{what: what, ours: ours, note: "–"})
@@ -43,7 +48,11 @@ func (r *Report) String() string {
 	b.WriteString("| measurement | Stele's store | compared with | ratio | must | |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, l := range r.lines {
 		if l.note != "" {
-			fmt.Fprintf(&b, "| %s | %s | %s | | | %s |\n", l.what, l.ours, l.theirs, l.note)
+			ratio := ""
+			if l.ratio != 0 {
+				ratio = fmt.Sprintf("%.2f ", l.ratio)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s| | %s |\n", l.what, l.ours, l.theirs, ratio, l.note)
 			continue
 		}
 		sign, good := "≥", l.ratio >= l.mark

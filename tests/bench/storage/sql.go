@@ -73,7 +73,7 @@ func (b *benchmark) measureSQL(t *testing.T, d *duck, m *maria) error {
 		{"Q6", sqlQ6, func(d *duck) float64 { return d.Q6x1.CPU }, func(m *maria) time.Duration { return m.Q6 }, 15},
 		{"sum of a column", sqlSum, func(d *duck) float64 { return d.Sum.CPU }, nil, 0},
 	} {
-		wall, cpu, err := querySQL(ctx, db, c.Dir, q.text)
+		wall, cpu, _, err := runQuery(ctx, db, c.Dir, q.text, 15)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
@@ -125,33 +125,6 @@ func settle(dir string) {
 			return
 		}
 	}
-}
-
-// querySQL runs a query several times and returns the least times; as the kernel counts CPU in hundredths of a second, that is the
-// mean of all runs.
-func querySQL(ctx context.Context, db *sql.DB, dir, text string) (wall, cpu time.Duration, err error) {
-	const runs = 15
-	before := time.Duration(0)
-	for i := range runs + 1 { // the first one warms up
-		if i == 1 {
-			before = clusterCPU(dir)
-		}
-		start := time.Now()
-		rows, err := db.QueryContext(ctx, text)
-		if err != nil {
-			return 0, 0, err
-		}
-		for rows.Next() {
-		}
-		if err := rows.Err(); err != nil {
-			return 0, 0, err
-		}
-		rows.Close()
-		if w := time.Since(start); i == 0 || w < wall {
-			wall = w
-		}
-	}
-	return wall, (clusterCPU(dir) - before) / runs, nil
 }
 
 // clusterCPU is the CPU time of the processes that were started with files in dir.

@@ -21,9 +21,12 @@ import (
 )
 
 var (
-	parts = flag.String("parts", "duckdb,mariadb,sql,load,query,cold,get,inserts,deleted,compaction,clone,segments,beside,reclaim,reopen", "what to measure; most need load")
+	parts = flag.String("parts", "duckdb,mariadb,sql,tpch,load,query,cold,get,inserts,deleted,compaction,clone,segments,beside,reclaim,reopen", "what to measure; those behind load need it")
 	keep  = flag.String("dir", "", "folder to work in, whose rows and disk are used again by the next run with it; default is a temporary one")
 )
+
+// ofStore are the parts that measure the rows of a store.
+var ofStore = []string{"load", "query", "cold", "get", "inserts", "deleted", "compaction", "clone", "segments", "beside", "reclaim", "reopen"}
 
 // wanted reports whether a part is to be measured.
 func wanted(part string) bool { return slices.Contains(strings.Split(*parts, ","), part) }
@@ -51,6 +54,10 @@ func TestStorage(t *testing.T) {
 		t.Logf("%s took %v", name, time.Since(start).Round(time.Millisecond))
 	}
 	step("sql", func() error { return b.measureSQL(t, d, m) })
+	step("tpch", func() error { return b.measureTPCH(t) })
+	if !slices.ContainsFunc(ofStore, wanted) {
+		return
+	}
 	if b.useAgain() {
 		t.Log("the disk in the folder is used again: load is not measured")
 	} else {

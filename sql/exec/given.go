@@ -168,7 +168,7 @@ func (j *joinOp) giveRight() error {
 	}
 	refs := make([]rowRef, t.keys.len())
 	for id := range refs {
-		refs[id] = t.all[t.first[id]]
+		refs[id] = t.byKey[t.start[id]]
 	}
 	keys, err := j.keysR.eval(&vec.Batch{Cols: t.rows.gather(j.rightTypes, refs), N: len(refs)})
 	if err != nil {

@@ -232,18 +232,17 @@ func (j *joinOp) Close() {
 	j.acct.free()
 }
 
-// buildTable is the right side of a join: its rows, and for each key the chain of its rows in order of arrival.
+// buildTable is the right side of a join: its rows, and, once all are there, those of each key side by side in order of arrival.
 type buildTable struct {
 	join  *joinOp
 	rows  rowStore
-	all   []rowRef // by row number
+	all   []rowRef // by row number; where rows are found by their keys alone there is none
 	keys  *keyTable
-	first []int32 // key -> row number
-	last  []int32
-	next  []int32 // row number -> the next with the same key, -1 = none
-	nulls []int32 // rows with a NULL in their key (JoinAntiNull)
+	of    []int32  // row number -> its key, -1 = none
+	start []int32  // key -> where its rows begin in byKey; one more for the end
+	byKey []rowRef // those with a key
+	nulls []int32  // rows with a NULL in their key (JoinAntiNull)
 	vals  [][]*vec.Vector
-	ids   []int32
 	// widest is the size of the largest chunk, and so a bound for a row.
 	widest int64
 }
@@ -257,9 +256,9 @@ func newBuildTable(j *joinOp) *buildTable {
 }
 
 func (t *buildTable) bytes() int64 {
-	n := t.rows.size + int64(cap(t.all))*8 + int64(cap(t.next)+cap(t.first)+cap(t.last)+cap(t.nulls)+cap(t.ids))*4
-	if t.keys != nil {
-		n += t.keys.bytes()
+	n := t.rows.size + int64(cap(t.all))*8 + int64(cap(t.of)+cap(t.nulls))*4
+	if t.keys != nil { // with what group will make
+		n += t.keys.bytes() + int64(len(t.of))*8 + int64(t.keys.len())*8
 	}
 	return n
 }
@@ -281,12 +280,13 @@ func (t *buildTable) add(b *vec.Batch) error {
 		}
 		rows = rowsOf(b)
 	}
-	base, chunk := len(t.all), len(t.rows.chunks)
+	base, chunk := t.rows.n, len(t.rows.chunks)
 	t.rows.add(b)
 	t.widest = max(t.widest, batchBytes(b))
-	for r := range b.N {
-		t.all = append(t.all, refOf(chunk, r))
-		t.next = append(t.next, -1)
+	if keepNulls {
+		for r := range b.N {
+			t.all = append(t.all, refOf(chunk, r))
+		}
 	}
 	if t.keys == nil {
 		return nil
@@ -294,25 +294,58 @@ func (t *buildTable) add(b *vec.Batch) error {
 	if t.join.spec.Kind == physical.JoinAntiNull {
 		t.keepNullKeys(base, b.N, keys)
 	}
-	t.chain(base, keys, rows)
+	t.number(base, b.N, keys, rows)
 	return nil
 }
 
-func (t *buildTable) chain(base int, keys []*vec.Vector, rows []int32) {
-	t.ids = growTo(t.ids[:0], len(rows))
-	t.keys.assign(keys, rows, t.ids, nil)
-	for len(t.first) < t.keys.len() {
-		t.first, t.last = append(t.first, -1), append(t.last, -1)
+// number notes the keys of n rows from base on, of which those in rows have one.
+func (t *buildTable) number(base, n int, keys []*vec.Vector, rows []int32) {
+	t.of = growTo(t.of, base+n)
+	of := t.of[base:]
+	if len(rows) == n {
+		t.keys.assign(keys, rows, of, nil)
+		return
+	}
+	ids := make([]int32, len(rows))
+	t.keys.assign(keys, rows, ids, nil)
+	for i := range of {
+		of[i] = -1
 	}
 	for i, r := range rows {
-		row, id := int32(base)+r, t.ids[i]
-		if t.first[id] < 0 {
-			t.first[id] = row
-		} else {
-			t.next[t.last[id]] = row
-		}
-		t.last[id] = row
+		of[r] = ids[i]
 	}
+}
+
+// group puts the rows of each key side by side, so that whoever wants them all reads on. No row is added behind it.
+func (t *buildTable) group() {
+	if t.keys == nil {
+		return
+	}
+	t.start = make([]int32, t.keys.len()+1)
+	n := 0
+	for _, id := range t.of {
+		if id >= 0 {
+			t.start[id]++
+			n++
+		}
+	}
+	end := int32(0)
+	for id, count := range t.start { // where those of a key end: they are put in from behind
+		end += count
+		t.start[id] = end
+	}
+	t.byKey = make([]rowRef, n)
+	row := len(t.of)
+	for chunk := len(t.rows.chunks) - 1; chunk >= 0; chunk-- {
+		for r := t.rows.chunks[chunk].N - 1; r >= 0; r-- {
+			row--
+			if id := t.of[row]; id >= 0 {
+				t.start[id]--
+				t.byKey[t.start[id]] = refOf(chunk, r)
+			}
+		}
+	}
+	t.of = nil
 }
 
 // keepNullKeys remembers the key vectors, to compare rows by three-valued logic, and which rows need it.

@@ -24,6 +24,7 @@ type probe struct {
 	rows   []int32
 	row    int   // index into rows
 	cand   int32 // next candidate of that row, -1 = none left
+	end    int32 // of the candidates by key
 	match  []bool
 	maybe  []bool // JoinAntiNull: the answer is unknown
 	second bool   // JoinAntiNull: walking the rows with NULLs
@@ -36,6 +37,9 @@ type probe struct {
 
 func newProbe(j *joinOp, left Stream) *probe {
 	p := &probe{join: j, left: left, table: j.table}
+	if j.table.start == nil {
+		j.table.group()
+	}
 	switch j.spec.Kind {
 	case physical.JoinInner, physical.JoinLeft, physical.JoinScalar:
 		p.pairs = true
@@ -107,8 +111,11 @@ func (p *probe) takeBatch(ctx context.Context) error {
 	if p.table.keys != nil {
 		p.ids = growTo(p.ids[:0], len(p.rows))
 		p.table.keys.find(p.keys, denseRows(len(p.rows)), p.ids)
-		for i := range p.rows {
-			for _, k := range p.keys {
+		for _, k := range p.keys {
+			if k.Valid == nil {
+				continue
+			}
+			for i := range p.rows {
 				if k.IsNull(i) {
 					p.ids[i] = -1
 				}
@@ -131,7 +138,7 @@ func (p *probe) start() {
 	case p.second:
 		p.startUnknown()
 	case p.ids[p.row] >= 0:
-		p.cand = p.table.first[p.ids[p.row]]
+		p.cand, p.end = p.table.start[p.ids[p.row]], p.table.start[p.ids[p.row]+1]
 	}
 }
 
@@ -172,8 +179,6 @@ func (p *probe) advance() int32 {
 		if p.cand++; int(p.cand) == len(p.table.nulls) {
 			p.cand = -1
 		}
-	default:
-		p.cand = p.table.next[c]
 	}
 	return c
 }
@@ -181,6 +186,9 @@ func (p *probe) advance() int32 {
 // collect gathers pairs until a piece is full (true) or the batch is through (false).
 func (p *probe) collect() bool {
 	p.lrows, p.rrefs = p.lrows[:0], p.rrefs[:0]
+	if p.table.keys != nil && !p.second {
+		return p.collectByKey()
+	}
 	for p.row < len(p.rows) {
 		if !p.pairs && !p.second && p.match[p.row] { // an earlier piece decided
 			p.cand = -1
@@ -202,6 +210,34 @@ func (p *probe) collect() bool {
 		p.row++
 		p.start()
 	}
+	return false
+}
+
+// collectByKey is collect of the rows with a key, which are as a rule by far the most: nothing is called in its loop.
+func (p *probe) collectByKey() bool {
+	t, row, cand, end, lrows, rrefs := p.table, p.row, p.cand, p.end, p.lrows, p.rrefs
+	one := !p.pairs && p.join.on == nil // one match decides
+	for row < len(p.rows) {
+		if cand >= 0 && (p.pairs || !p.match[row]) { // unless an earlier piece decided
+			if one {
+				end = cand + 1
+			}
+			n := min(int(end-cand), p.piece-len(lrows))
+			for range n {
+				lrows = append(lrows, int32(row))
+			}
+			rrefs = append(rrefs, t.byKey[cand:cand+int32(n)]...)
+			if cand += int32(n); cand < end {
+				p.row, p.cand, p.end, p.lrows, p.rrefs = row, cand, end, lrows, rrefs
+				return true
+			}
+		}
+		cand = -1
+		if row++; row < len(p.rows) && p.ids[row] >= 0 {
+			cand, end = t.start[p.ids[row]], t.start[p.ids[row]+1]
+		}
+	}
+	p.row, p.cand, p.lrows, p.rrefs = row, cand, lrows, rrefs
 	return false
 }
 
@@ -272,16 +308,34 @@ func (p *probe) filter(joined *vec.Batch) ([]int32, error) {
 
 // joined copies the pairs into one batch.
 func (p *probe) joined() *vec.Batch {
-	lrows := make([]int32, len(p.lrows))
-	for i, k := range p.lrows {
-		lrows[i] = p.rows[k]
-	}
-	out := &vec.Batch{N: len(lrows), Cols: make([]*vec.Vector, 0, len(p.batch.Cols)+len(p.outs))}
-	for _, c := range p.batch.Cols {
-		out.Cols = append(out.Cols, c.Gather(lrows))
+	out := &vec.Batch{N: len(p.lrows), Cols: make([]*vec.Vector, 0, len(p.batch.Cols)+len(p.outs))}
+	if p.eachOnce() {
+		out.Cols = append(out.Cols, p.batch.Cols...)
+	} else {
+		lrows := make([]int32, len(p.lrows))
+		for i, k := range p.lrows {
+			lrows[i] = p.rows[k]
+		}
+		for _, c := range p.batch.Cols {
+			out.Cols = append(out.Cols, c.Gather(lrows))
+		}
 	}
 	out.Cols = append(out.Cols, p.table.rows.gather(p.outs, p.rrefs)...)
 	return out
+}
+
+// eachOnce reports whether the pairs have each row of the left batch once, and in its order: they do as a rule where rows that match nothing
+// were left out by the scan, and the others refer to a key.
+func (p *probe) eachOnce() bool {
+	if p.batch.Sel != nil || len(p.lrows) != p.batch.N {
+		return false
+	}
+	for i, k := range p.lrows {
+		if int(k) != i {
+			return false
+		}
+	}
+	return true
 }
 
 // endBatch returns what a left batch yields when all its candidates are known, after out.

@@ -223,10 +223,9 @@ func (p *probe) collectByKey() bool {
 				end = cand + 1
 			}
 			n := min(int(end-cand), p.piece-len(lrows))
-			for range n {
-				lrows = append(lrows, int32(row))
+			for _, ref := range t.byKey[cand : cand+int32(n)] {
+				lrows, rrefs = append(lrows, int32(row)), append(rrefs, ref)
 			}
-			rrefs = append(rrefs, t.byKey[cand:cand+int32(n)]...)
 			if cand += int32(n); cand < end {
 				p.row, p.cand, p.end, p.lrows, p.rrefs = row, cand, end, lrows, rrefs
 				return true

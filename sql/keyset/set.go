@@ -169,19 +169,23 @@ func (s *Set) Narrow(vals []int64, sel, out []int32) int {
 }
 
 func (s *Set) narrowBloom(vals []int64, sel, out []int32) int {
-	k := 0
+	set, lo, span, shift, k := s.bytes, uint64(s.lo), uint64(s.hi)-uint64(s.lo), s.shift, 0
 	if sel == nil {
+		out = out[:len(vals)]
 		for i, x := range vals {
-			if s.Has(x) {
-				out[k] = int32(i)
+			at, mask := place(x, shift)
+			out[k] = int32(i)
+			if uint64(x)-lo <= span && binary.LittleEndian.Uint64(set[at*8:])&mask == mask {
 				k++
 			}
 		}
 		return k
 	}
 	for _, i := range sel {
-		if s.Has(vals[i]) {
-			out[k] = i
+		x := vals[i]
+		at, mask := place(x, shift)
+		out[k] = i
+		if uint64(x)-lo <= span && binary.LittleEndian.Uint64(set[at*8:])&mask == mask {
 			k++
 		}
 	}

@@ -398,6 +398,51 @@ func TestDoubtSettled(t *testing.T) {
 	}
 }
 
+// hasty is an FE that answers proposals well before others hear of their entries.
+type hasty struct {
+	fepb.UnimplementedFrontendServer
+	log   *raftlog.Log
+	index chan uint64 // of capacity 1
+}
+
+func (h *hasty) ProposeTagged(ctx context.Context, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	out, err := h.log.ProposeEncoded(ctx, raftlog.Tag{ID: [16]byte(req.Tag), Until: req.Until}, req.Commands)
+	if err != nil {
+		return nil, err
+	}
+	results, err := catalog.EncodeResults(out)
+	index := h.log.Current().Index() + 50
+	h.index <- index
+	return &fepb.ProposeResponse{Results: results, Index: index}, err
+}
+
+// TestLeaderEndsAfterItsAnswer: who was told that its commands are done waits for the next leader to tell its own log of them.
+func TestLeaderEndsAfterItsAnswer(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	h := &hasty{log: all[0].log, index: make(chan uint64, 1)}
+	inPlaceOf(t, all[0], h, all[1:2])
+	told := make(chan uint64, 1)
+	go func() {
+		if _, err := all[1].quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: "d"}); err != nil {
+			t.Error(err)
+		}
+		told <- all[1].log.AppliedIndex()
+	}()
+	index := <-h.index
+	if err := all[0].log.TransferLeadership(ctx(t), "fe3"); err != nil {
+		t.Fatal(err)
+	}
+	for k := 0; all[2].log.AppliedIndex() < index; k++ {
+		if _, err := all[2].quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: fmt.Sprint("d", k)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if applied := <-told; applied < index {
+		t.Errorf("it was told when its log was at %d of %d", applied, index)
+	}
+}
+
 // wrongClock is an FE whose clock is off.
 type wrongClock struct {
 	fepb.UnimplementedFrontendServer

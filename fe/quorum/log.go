@@ -115,7 +115,7 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 				return err
 			}
 		}
-		out, err = follow(ctx, func(trace *raftlog.Trace) ([]catalog.Result, error) { return l.forward(tctx, fe, trace, encoded) })
+		out, err = follow(ctx, func(trace *raftlog.Trace) ([]catalog.Result, error) { return l.forward(ctx, tctx, fe, trace, encoded) })
 		return err
 	})
 	return out, err
@@ -203,8 +203,9 @@ func encode(cmds []command.Command) ([][]byte, error) {
 	return out, nil
 }
 
-func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, trace *raftlog.Trace, encoded [][]byte) ([]catalog.Result, error) {
-	resp, err := l.send(ctx, fe, trace, &fepb.ProposeRequest{Fe: l.local.ID(), Commands: encoded})
+// forward has the leading FE make a proposal, in one try with a context of its own, which ends when the leader moves.
+func (l *Log) forward(ctx, tctx context.Context, fe fepb.FrontendClient, trace *raftlog.Trace, encoded [][]byte) ([]catalog.Result, error) {
+	resp, err := l.send(tctx, fe, trace, &fepb.ProposeRequest{Fe: l.local.ID(), Commands: encoded})
 	if err != nil {
 		return nil, remote(err)
 	}
@@ -216,8 +217,11 @@ func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, trace *raftlo
 		return nil, fmt.Errorf("BUG: %d results for %d commands", len(out), len(encoded))
 	}
 	l.learn(resp.Mark)
-	// The commands are in the log: that this FE is late with them is no reason to say otherwise.
-	if err := l.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
+	// The commands are in the log: that this FE is late with them is no reason to say otherwise. It may be so because the leader has ended
+	// right after its answer, before it told this FE; then it is the next one that does.
+	wctx, cancel := context.WithTimeout(ctx, l.wait())
+	defer cancel()
+	if err := l.WaitApplied(wctx, resp.Index); err != nil && wctx.Err() == nil {
 		return nil, err
 	}
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/raftlog"
 	"stele/meta/types"
 	"stele/sql/define"
 	"stele/sql/errno"
@@ -259,17 +261,24 @@ func (s *Session) makeTable(ctx context.Context, spec *define.Spec, n *parse.Cre
 		return err
 	}
 	s.warnShort(short)
-	t, ok := s.sh.Log.Current().TableByID(id)
-	if !ok {
-		return &catalog.ErrNotFound{Kind: "table", Name: spec.Table.Name}
+	for _, note := range spec.Notes {
+		s.warn("Note", errno.UnknownError, note)
 	}
+	if t, ok := s.sh.Log.Current().TableByID(id); ok {
+		return s.finishTable(ctx, t, spec, n, params, out)
+	}
+	if spec.AutoIncrement > 1 || spec.Table.Owner != nil { // it was dropped already, or this FE is cut off from who could tell it
+		return fmt.Errorf("%w: this frontend does not find the table that it has made", raftlog.ErrOutcomeUnknown)
+	}
+	return out.done(server.Result{Warnings: s.warningCount()})
+}
+
+// finishTable does what a new table needs that its record does not say.
+func (s *Session) finishTable(ctx context.Context, t *catalog.Table, spec *define.Spec, n *parse.CreateTableStmt, params []plan.Param, out *output) error {
 	if spec.AutoIncrement > 1 {
 		if err := s.sh.sequences.Raise(ctx, t, spec.AutoIncrement-1); err != nil {
 			return err
 		}
-	}
-	for _, note := range spec.Notes {
-		s.warn("Note", errno.UnknownError, note)
 	}
 	if n.Select != nil {
 		return s.fillCreated(ctx, t, n, params, out)

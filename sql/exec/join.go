@@ -3,6 +3,8 @@ package exec
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -30,6 +32,7 @@ type joinOp struct {
 	on          *expr.Program
 	leftTypes   []types.ColumnType
 	rightTypes  []types.ColumnType
+	kept, asked pairColumns // what comes out, and what the condition asks for
 
 	built  bool
 	empty  bool // the left side, which was read first, has no row
@@ -64,8 +67,54 @@ func newJoin(n *physical.Node, left, right Stream, env *Env) (Stream, error) {
 			return nil, fmt.Errorf("compile join condition: %w", err)
 		}
 	}
+	j.kept, j.asked = pairColumnsOf(n.Join, len(j.leftTypes), len(j.rightTypes))
 	j.acct.mem = env.Mem
 	return j, nil
+}
+
+// pairColumns are some columns of a pair of rows, by their positions in the left and in the right one.
+type pairColumns struct{ left, right []int }
+
+// pairColumnsOf returns what a join of children of these widths puts out, and what its condition asks for.
+func pairColumnsOf(j *physical.Join, left, right int) (kept, asked pairColumns) {
+	if j.Keep == nil {
+		kept.left = positions(left)
+		if yieldsPairs(j.Kind) {
+			kept.right = positions(right)
+		}
+	}
+	for _, c := range j.Keep {
+		kept.add(c, left)
+	}
+	if j.On != nil {
+		for _, c := range slices.Sorted(maps.Keys(expr.Columns(j.On))) {
+			asked.add(c, left)
+		}
+	}
+	return kept, asked
+}
+
+// yieldsPairs reports whether rows of the right side come out, too.
+func yieldsPairs(kind physical.JoinKind) bool {
+	return kind == physical.JoinInner || kind == physical.JoinLeft || kind == physical.JoinScalar
+}
+
+// add adds a column by its position among those of both sides, the left one of which has width.
+func (c *pairColumns) add(pos, width int) {
+	if pos < width {
+		c.left = append(c.left, pos)
+		return
+	}
+	c.right = append(c.right, pos-width)
+}
+
+// positions lists 0..n-1.
+func positions(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // comparableTypes reports whether equal values of the two types have equal representations.
@@ -179,7 +228,7 @@ func (j *joinOp) spill(ctx context.Context) error {
 // part returns a join of the same kind over one pair of files.
 func (j *joinOp) part(left, right Stream) Stream {
 	return &joinOp{env: j.env, spec: j.spec, left: left, right: right, level: j.level + 1, keysL: j.keysL, keysR: j.keysR,
-		on: j.on, leftTypes: j.leftTypes, rightTypes: j.rightTypes, acct: account{mem: j.env.Mem}}
+		on: j.on, leftTypes: j.leftTypes, rightTypes: j.rightTypes, kept: j.kept, asked: j.asked, acct: account{mem: j.env.Mem}}
 }
 
 // drain writes all that is left of one child.

@@ -36,13 +36,9 @@ type probe struct {
 }
 
 func newProbe(j *joinOp, left Stream) *probe {
-	p := &probe{join: j, left: left, table: j.table}
+	p := &probe{join: j, left: left, table: j.table, pairs: yieldsPairs(j.spec.Kind)}
 	if j.table.start == nil {
 		j.table.group()
-	}
-	switch j.spec.Kind {
-	case physical.JoinInner, physical.JoinLeft, physical.JoinScalar:
-		p.pairs = true
 	}
 	p.outs = append([]types.ColumnType(nil), j.rightTypes...)
 	if j.spec.Kind != physical.JoinInner {
@@ -260,14 +256,12 @@ func (p *probe) check() (*vec.Batch, error) {
 	if len(p.lrows) == 0 {
 		return nil, nil
 	}
-	var joined *vec.Batch
-	if p.pairs || p.join.on != nil {
-		joined = p.joined()
-	}
 	sel := denseRows(len(p.lrows))
+	var cols []*vec.Vector
 	if p.join.on != nil {
 		var err error
-		if sel, err = p.filter(joined); err != nil {
+		cols = p.gather(p.join.asked, nil)
+		if sel, err = p.filter(&vec.Batch{Cols: cols, N: len(p.lrows)}); err != nil {
 			return nil, err
 		}
 	}
@@ -282,10 +276,22 @@ func (p *probe) check() (*vec.Batch, error) {
 		}
 		p.match[row] = true
 	}
-	if !p.pairs {
+	if !p.pairs || len(sel) == 0 {
 		return nil, nil
 	}
-	return selectRows(joined, sel), nil
+	if len(sel) < len(p.lrows) {
+		p.pick(sel)
+		cols = nil
+	}
+	return p.output(p.gather(p.join.kept, cols), len(sel)), nil
+}
+
+// pick leaves only some of the pairs, given by ascending positions.
+func (p *probe) pick(sel []int32) {
+	for i, s := range sel {
+		p.lrows[i], p.rrefs[i] = p.lrows[s], p.rrefs[s]
+	}
+	p.lrows, p.rrefs = p.lrows[:len(sel)], p.rrefs[:len(sel)]
 }
 
 // filter evaluates On. Without keys it also marks the left rows for which JoinAntiNull is unknown.
@@ -305,21 +311,45 @@ func (p *probe) filter(joined *vec.Batch) ([]int32, error) {
 	return p.join.on.EvalFilter(joined)
 }
 
-// joined copies the pairs into one batch.
-func (p *probe) joined() *vec.Batch {
-	out := &vec.Batch{N: len(p.lrows), Cols: make([]*vec.Vector, 0, len(p.batch.Cols)+len(p.outs))}
+// gather copies some columns of the pairs, unless they are there, and returns those of both sides: nil for one that was not asked for.
+func (p *probe) gather(which pairColumns, cols []*vec.Vector) []*vec.Vector {
+	width := len(p.join.leftTypes)
+	if cols == nil {
+		cols = make([]*vec.Vector, width+len(p.outs))
+	}
 	if p.eachOnce() {
-		out.Cols = append(out.Cols, p.batch.Cols...)
-	} else {
+		for _, c := range which.left {
+			cols[c] = p.batch.Cols[c]
+		}
+	} else if len(which.left) > 0 {
 		lrows := make([]int32, len(p.lrows))
 		for i, k := range p.lrows {
 			lrows[i] = p.rows[k]
 		}
-		for _, c := range p.batch.Cols {
-			out.Cols = append(out.Cols, c.Gather(lrows))
+		for _, c := range which.left {
+			if cols[c] == nil {
+				cols[c] = p.batch.Cols[c].Gather(lrows)
+			}
 		}
 	}
-	out.Cols = append(out.Cols, p.table.rows.gather(p.outs, p.rrefs)...)
+	for _, c := range which.right {
+		if cols[width+c] == nil {
+			cols[width+c] = p.table.rows.gatherColumn(p.outs[c], c, p.rrefs)
+		}
+	}
+	return cols
+}
+
+// output is a batch of the columns that come out, of those of both sides.
+func (p *probe) output(cols []*vec.Vector, rows int) *vec.Batch {
+	kept, width := p.join.kept, len(p.join.leftTypes)
+	out := &vec.Batch{N: rows, Cols: make([]*vec.Vector, 0, len(kept.left)+len(kept.right))}
+	for _, c := range kept.left {
+		out.Cols = append(out.Cols, cols[c])
+	}
+	for _, c := range kept.right {
+		out.Cols = append(out.Cols, cols[width+c])
+	}
 	return out
 }
 
@@ -379,14 +409,16 @@ func (p *probe) unmatched() *vec.Batch {
 	case len(sel) == 0:
 		return nil
 	case !p.pairs:
-		return selectRows(p.batch, sel)
+		out := p.output(p.batch.Cols, p.batch.N)
+		out.Sel = p.batch.Sel
+		return selectRows(out, sel)
 	}
-	out := &vec.Batch{N: len(sel)}
-	for _, c := range p.batch.Cols {
-		out.Cols = append(out.Cols, c.Gather(sel))
+	cols := make([]*vec.Vector, len(p.join.leftTypes)+len(p.outs))
+	for _, c := range p.join.kept.left {
+		cols[c] = p.batch.Cols[c].Gather(sel)
 	}
-	for _, t := range p.outs {
-		out.Cols = append(out.Cols, vec.NewNull(t, len(sel)))
+	for _, c := range p.join.kept.right {
+		cols[len(p.join.leftTypes)+c] = vec.NewNull(p.outs[c], len(sel))
 	}
-	return out
+	return p.output(cols, len(sel))
 }

@@ -167,6 +167,9 @@ type Join struct {
 	Gives []int
 	// LeftFirst: the left side is read before the right one, as long as it has few rows.
 	LeftFirst bool
+	// Keep lists the columns that come out, ascending positions among those of the left child followed by those of the right one, which
+	// semi and anti joins have none of. nil = all.
+	Keep []int
 }
 
 // Sort orders rows; with Limit > 0 it keeps only the first Offset+Limit of them and then skips Offset.

@@ -285,7 +285,26 @@ func (b *binder) lowerJoin(r *rel, need idSet) lowered {
 	if isSemi(r.kind) {
 		layout = left.layout
 	}
+	layout = keepNeeded(j, layout, need)
 	return b.node(&physical.Node{Join: j}, layout, left.node, right.node)
+}
+
+// keepNeeded has a join copy only the columns that someone above it needs, and one at least, as rows are counted by their columns. It returns
+// what comes out.
+func keepNeeded(j *physical.Join, layout []int, need idSet) []int {
+	var keep, out []int
+	for i, id := range layout {
+		if need.has(id) {
+			keep, out = append(keep, i), append(out, id)
+		}
+	}
+	if len(out) == 0 && len(layout) > 0 {
+		keep, out = []int{0}, layout[:1]
+	}
+	if len(out) < len(layout) {
+		j.Keep = keep
+	}
+	return out
 }
 
 // joinKey reads a condition as an equality of a left with a right expression of one physical type.

@@ -151,6 +151,9 @@ func (g *giver) reachAgg(n *physical.Node, e *expr.Node) bool {
 // reachJoin passes on what depends on one side. Rows that a left join fills with NULL instead match no key either. The value of a scalar
 // subquery is not asked for like that: that it has two rows is an error, also when the one of them is not wanted.
 func (g *giver) reachJoin(n *physical.Node, e *expr.Node) bool {
+	if keep := n.Join.Keep; keep != nil {
+		e = substitute(e, func(c *expr.Node) *expr.Node { return moved(c, keep[c.Col]) })
+	}
 	width := len(n.Children[0].Schema)
 	inLeft, inRight := true, true
 	eachColumn(e, func(i int) {
@@ -161,13 +164,16 @@ func (g *giver) reachJoin(n *physical.Node, e *expr.Node) bool {
 	case inLeft:
 		return g.reach(n.Children[0], e)
 	case inRight && kind != physical.JoinScalar && (kind == physical.JoinInner || nullOfNull(e, allOf(e))):
-		return g.reach(n.Children[1], substitute(e, func(c *expr.Node) *expr.Node {
-			moved := *c
-			moved.Col -= width
-			return &moved
-		}))
+		return g.reach(n.Children[1], substitute(e, func(c *expr.Node) *expr.Node { return moved(c, c.Col-width) }))
 	}
 	return false
+}
+
+// moved is a column at another position.
+func moved(c *expr.Node, to int) *expr.Node {
+	out := *c
+	out.Col = to
+	return &out
 }
 
 // allOf is the set of the columns of an expression.

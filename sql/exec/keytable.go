@@ -14,11 +14,12 @@ import (
 var hashSeed = maphash.MakeSeed()
 
 // keyTable numbers distinct keys 0,1,2,… in the order of their first appearance: open addressing with linear probing
-// over ids, so that growing moves four bytes a key. Keys of one or two columns whose values fit eight bytes (numbers
-// but for wide decimals, strings of up to packedBytes) are compared as integers; every other key as encoded bytes. The
+// over ids, so that growing moves four bytes a key. A single integer has a table of its own. Other keys of one or two columns whose values
+// fit eight bytes (numbers but for wide decimals, strings of up to packedBytes) are compared as integers; every other key as encoded bytes. The
 // first string that is longer turns the table over. NULLs equal each other here: who wants otherwise leaves those
 // rows out.
 type keyTable struct {
+	single *intTable // of keys of one integer, and then there is nothing else
 	packed bool
 	phys   []types.Phys
 	slots  []uint32 // id+1, 0 = free
@@ -63,6 +64,9 @@ const (
 )
 
 func newKeyTable(ts []types.ColumnType) *keyTable {
+	if len(ts) == 1 && ts[0].Phys() == types.PhysInt64 {
+		return &keyTable{single: newIntTable()}
+	}
 	t := &keyTable{packed: len(ts) == 1 || len(ts) == 2, slots: make([]uint32, initialSlots), mask: initialSlots - 1}
 	for _, c := range ts {
 		t.phys = append(t.phys, c.Phys())
@@ -71,15 +75,26 @@ func newKeyTable(ts []types.ColumnType) *keyTable {
 	return t
 }
 
-func (t *keyTable) len() int { return len(t.hashes) }
+func (t *keyTable) len() int {
+	if t.single != nil {
+		return t.single.len()
+	}
+	return len(t.hashes)
+}
 
 func (t *keyTable) bytes() int64 {
+	if t.single != nil {
+		return t.single.bytes()
+	}
 	return int64(len(t.slots))*4 + int64(cap(t.hashes))*8 + int64(cap(t.pairs))*24 + int64(cap(t.arena)) + int64(cap(t.ends))*8
 }
 
 // assign writes to ids the number of the key of each of rows, adding keys that are new; fresh collects the rows that
 // brought a new one, in the order of their ids.
 func (t *keyTable) assign(keys []*vec.Vector, rows []int32, ids []int32, fresh []int32) []int32 {
+	if t.single != nil {
+		return t.single.assign(keys[0], rows, ids, fresh)
+	}
 	t.reserve(len(rows))
 	done := 0
 	if t.packed {
@@ -161,12 +176,6 @@ func (t *keyTable) load(keys []*vec.Vector, rows []int32) int {
 // packBlock packs the keys of a block of rows, up to a string that is too long for that.
 func (t *keyTable) packBlock(keys []*vec.Vector, rows []int32) int {
 	out := t.block.keys[:len(rows)]
-	if v := keys[0]; len(keys) == 1 && v.Valid == nil && t.phys[0] == types.PhysInt64 {
-		for i, r := range rows {
-			out[i] = intKey{a: uint64(v.I64[r])}
-		}
-		return len(rows)
-	}
 	for i, r := range rows {
 		k, ok := t.pack(keys, int(r))
 		if !ok {
@@ -212,6 +221,10 @@ func appendUnpacked(dst []byte, phys types.Phys, x uint64, null bool) []byte {
 
 // find writes to ids the number of the key of each of rows, or -1.
 func (t *keyTable) find(keys []*vec.Vector, rows []int32, ids []int32) {
+	if t.single != nil {
+		t.single.find(keys[0], rows, ids)
+		return
+	}
 	for len(rows) > 0 {
 		n := 0
 		if t.packed {
@@ -289,6 +302,10 @@ func (t *keyTable) reserve(n int) {
 
 func (t *keyTable) rehash(size int) {
 	t.slots, t.mask = make([]uint32, size), uint64(size-1)
+	t.hashes = slices.Grow(t.hashes, size/2-len(t.hashes))
+	if t.packed {
+		t.pairs = slices.Grow(t.pairs, size/2-len(t.pairs))
+	}
 	for id, h := range t.hashes {
 		slot := h & t.mask
 		for t.slots[slot] != 0 {
@@ -337,8 +354,11 @@ func packValue(phys types.Phys, v *vec.Vector, row int) (uint64, bool) {
 }
 
 // ints returns the values of a column of the keys, none of which is NULL, if they are integers; nil of others, and of keys that are not
-// packed.
+// packed. They are the caller's to read only.
 func (t *keyTable) ints(col int) []int64 {
+	if t.single != nil {
+		return t.single.keys
+	}
 	if !t.packed || t.phys[col] != types.PhysInt64 {
 		return nil
 	}

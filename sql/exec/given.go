@@ -168,7 +168,8 @@ func (j *joinOp) giveRight() error {
 	}
 	refs := make([]rowRef, t.keys.len())
 	for id := range refs {
-		refs[id] = t.byKey[t.start[id]]
+		from, _ := t.span(int32(id))
+		refs[id] = t.byKey[from]
 	}
 	keys, err := j.keysR.eval(&vec.Batch{Cols: t.rows.gather(j.rightTypes, refs), N: len(refs)})
 	if err != nil {

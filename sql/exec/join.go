@@ -288,8 +288,9 @@ type buildTable struct {
 	all   []rowRef // by row number; where rows are found by their keys alone there is none
 	keys  *keyTable
 	of    []int32  // row number -> its key, -1 = none
-	start []int32  // key -> where its rows begin in byKey; one more for the end
-	byKey []rowRef // those with a key
+	byKey []rowRef // those with a key, once group has been called
+	start []int32  // key -> where its rows begin in byKey; one more for the end. nil = each key has one row, at its number
+	ready bool     // group has been called
 	nulls []int32  // rows with a NULL in their key (JoinAntiNull)
 	vals  [][]*vec.Vector
 	// widest is the size of the largest chunk, and so a bound for a row.
@@ -367,7 +368,13 @@ func (t *buildTable) number(base, n int, keys []*vec.Vector, rows []int32) {
 
 // group puts the rows of each key side by side, so that whoever wants them all reads on. No row is added behind it.
 func (t *buildTable) group() {
+	t.ready = true
 	if t.keys == nil {
+		return
+	}
+	if len(t.of) == t.keys.len() { // keys have the numbers of the rows that have brought them
+		t.byKey = t.rows.refs()
+		t.of = nil
 		return
 	}
 	t.start = make([]int32, t.keys.len()+1)
@@ -395,6 +402,14 @@ func (t *buildTable) group() {
 		}
 	}
 	t.of = nil
+}
+
+// span returns where the rows of a key are in byKey.
+func (t *buildTable) span(id int32) (from, to int32) {
+	if t.start == nil {
+		return id, id + 1
+	}
+	return t.start[id], t.start[id+1]
 }
 
 // keepNullKeys remembers the key vectors, to compare rows by three-valued logic, and which rows need it.

@@ -37,7 +37,7 @@ type probe struct {
 
 func newProbe(j *joinOp, left Stream) *probe {
 	p := &probe{join: j, left: left, table: j.table, pairs: yieldsPairs(j.spec.Kind)}
-	if j.table.start == nil {
+	if !j.table.ready {
 		j.table.group()
 	}
 	p.outs = append([]types.ColumnType(nil), j.rightTypes...)
@@ -134,7 +134,7 @@ func (p *probe) start() {
 	case p.second:
 		p.startUnknown()
 	case p.ids[p.row] >= 0:
-		p.cand, p.end = p.table.start[p.ids[p.row]], p.table.start[p.ids[p.row]+1]
+		p.cand, p.end = p.table.span(p.ids[p.row])
 	}
 }
 
@@ -182,7 +182,11 @@ func (p *probe) advance() int32 {
 // collect gathers pairs until a piece is full (true) or the batch is through (false).
 func (p *probe) collect() bool {
 	p.lrows, p.rrefs = p.lrows[:0], p.rrefs[:0]
-	if p.table.keys != nil && !p.second {
+	switch {
+	case p.table.keys == nil || p.second:
+	case p.table.start == nil:
+		return p.collectByUniqueKey()
+	default:
 		return p.collectByKey()
 	}
 	for p.row < len(p.rows) {
@@ -234,6 +238,18 @@ func (p *probe) collectByKey() bool {
 	}
 	p.row, p.cand, p.lrows, p.rrefs = row, cand, lrows, rrefs
 	return false
+}
+
+// collectByUniqueKey is collectByKey where no key has two rows: as a rule one side of a join refers to a key of the other.
+func (p *probe) collectByUniqueKey() bool {
+	row, lrows, rrefs, byKey := p.row, p.lrows, p.rrefs, p.table.byKey
+	for ; row < len(p.rows) && len(lrows) < p.piece; row++ {
+		if id := p.ids[row]; id >= 0 && (p.pairs || !p.match[row]) {
+			lrows, rrefs = append(lrows, int32(row)), append(rrefs, byKey[id])
+		}
+	}
+	p.row, p.lrows, p.rrefs = row, lrows, rrefs
+	return row < len(p.rows)
 }
 
 // unknownPair reports whether no key pair of the left row and right row r differs for certain.

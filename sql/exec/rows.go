@@ -37,6 +37,17 @@ func (s *rowStore) add(b *vec.Batch) *vec.Batch {
 	return b
 }
 
+// refs names all rows in the order in which they came.
+func (s *rowStore) refs() []rowRef {
+	out := make([]rowRef, 0, s.n)
+	for chunk, b := range s.chunks {
+		for r := range b.N {
+			out = append(out, refOf(chunk, r))
+		}
+	}
+	return out
+}
+
 // batchBytes is what a batch holds of memory, headers included.
 func batchBytes(b *vec.Batch) int64 { return int64(b.Size() + 128*len(b.Cols) + 64) }
 

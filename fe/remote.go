@@ -129,9 +129,20 @@ func (n *node) otherSessions() (out []stmt.Process) {
 	n.othersSay(func(_ *catalog.FE, resp *fepb.SessionsResponse) {
 		for _, s := range resp.Sessions {
 			out = append(out, stmt.Process{ID: s.Id, User: s.User, Host: s.Host, DB: s.Db, Command: s.Command,
-				Since: time.UnixMilli(s.SinceMs), Text: s.Text})
+				Since: time.UnixMilli(s.SinceMs), Text: s.Text, Txn: openTxn(s.Transaction)})
 		}
 	})
+	return out
+}
+
+func openTxn(t *fepb.OpenTransaction) stmt.OpenTxn {
+	if t == nil {
+		return stmt.OpenTxn{}
+	}
+	out := stmt.OpenTxn{ID: types.TxnID(t.Id), Since: time.UnixMilli(t.SinceMs), Committed: t.Committed, ReadOnly: t.ReadOnly}
+	if t.ReadsMs != 0 {
+		out.Reads = time.UnixMilli(t.ReadsMs)
+	}
 	return out
 }
 

@@ -200,7 +200,7 @@ func (s *Server) Sessions(context.Context, *fepb.SessionsRequest) (*fepb.Session
 	resp := &fepb.SessionsResponse{}
 	for _, p := range s.Parts.Sessions() {
 		resp.Sessions = append(resp.Sessions, &fepb.Session{Id: p.ID, User: p.User, Host: p.Host, Db: p.DB, Command: p.Command,
-			SinceMs: p.Since.UnixMilli(), Text: p.Text})
+			SinceMs: p.Since.UnixMilli(), Text: p.Text, Transaction: openTransaction(p.Txn)})
 	}
 	if s.Parts.Transactions != nil {
 		for _, t := range s.Parts.Transactions() {
@@ -208,6 +208,17 @@ func (s *Server) Sessions(context.Context, *fepb.SessionsRequest) (*fepb.Session
 		}
 	}
 	return resp, nil
+}
+
+func openTransaction(t stmt.OpenTxn) *fepb.OpenTransaction {
+	if t.Since.IsZero() {
+		return nil
+	}
+	out := &fepb.OpenTransaction{Id: uint64(t.ID), SinceMs: t.Since.UnixMilli(), Committed: t.Committed, ReadOnly: t.ReadOnly}
+	if !t.Reads.IsZero() {
+		out.ReadsMs = t.Reads.UnixMilli()
+	}
+	return out
 }
 
 // Kill ends a statement or a connection.

@@ -142,6 +142,7 @@ type Session struct {
 	snapshot     *catalog.Catalog // of the open transaction
 	unread       bool             // the open transaction has seen no rows but those that it has locked: it may move on to a newer snapshot
 	inTx         bool
+	txSince      time.Time   // when the statement began that has opened the transaction
 	txReadOnly   bool        // the open transaction refuses writes
 	committed    bool        // each statement of the open transaction sees what is committed by then (READ COMMITTED)
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
@@ -165,7 +166,6 @@ type Session struct {
 
 	stateMu sync.Mutex
 	state   stmt.Process
-	bound   time.Time // since when the open transaction reads the state that it reads, zero = it is bound to none
 
 	targets []*plan.InsertTarget // of the last INSERTs of literals, the newest first
 }
@@ -238,10 +238,10 @@ func (sh *Shared) OldestRead() time.Duration {
 func (s *Session) readsSince() time.Time {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
-	if s.bound.IsZero() && s.state.Command != sleeping {
+	if s.state.Txn.Reads.IsZero() && s.state.Command != sleeping {
 		return s.state.Since
 	}
-	return s.bound
+	return s.state.Txn.Reads
 }
 
 // sleeping is what a session does between statements.
@@ -251,13 +251,28 @@ const sleeping = "Sleep"
 func (s *Session) note(command, text string) {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
-	switch {
-	case s.snapshot == nil || s.movesOn():
-		s.bound = time.Time{}
-	case s.bound.IsZero():
-		s.bound = s.state.Since // of the statement that has bound it
-	}
+	s.state.Txn = s.openTxn()
 	s.state.DB, s.state.Command, s.state.Since, s.state.Text = s.db, command, time.Now(), text
+}
+
+// openTxn describes the open transaction after a statement that note has recorded.
+func (s *Session) openTxn() stmt.OpenTxn {
+	if !s.inTx {
+		return stmt.OpenTxn{}
+	}
+	if s.txSince.IsZero() {
+		s.txSince = s.state.Since
+	}
+	o := stmt.OpenTxn{Since: s.txSince, Committed: s.committed, ReadOnly: s.txReadOnly}
+	if s.tx != nil {
+		o.ID = s.tx.ID()
+	}
+	if s.snapshot != nil && !s.movesOn() {
+		if o.Reads = s.state.Txn.Reads; o.Reads.IsZero() {
+			o.Reads = s.state.Since // of the statement that has bound it
+		}
+	}
+	return o
 }
 
 // process is what note has recorded.

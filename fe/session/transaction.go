@@ -116,6 +116,7 @@ func (s *Session) rollback(ctx context.Context) error {
 func (s *Session) end() *txn.Txn {
 	t := s.tx
 	s.tx, s.snapshot, s.unread, s.inTx, s.txReadOnly, s.committed, s.marks = nil, nil, false, false, false, false, nil
+	s.txSince = time.Time{}
 	return t
 }
 

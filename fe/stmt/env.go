@@ -114,6 +114,16 @@ type Process struct {
 	Command string
 	Since   time.Time
 	Text    string
+	Txn     OpenTxn
+}
+
+// OpenTxn is the transaction that a session has open; none without Since.
+type OpenTxn struct {
+	ID        types.TxnID // 0 = it has written nothing yet
+	Since     time.Time   // when the statement began that has opened it
+	Reads     time.Time   // of when the state is that it reads, which backends keep for it; zero = it is bound to none
+	Committed bool        // it is READ COMMITTED rather than REPEATABLE READ
+	ReadOnly  bool
 }
 
 // Warning is one row of SHOW WARNINGS.

@@ -124,7 +124,7 @@ func (x UserLockRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UserLockRequest_Kind.Descriptor instead.
 func (UserLockRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28, 0}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29, 0}
 }
 
 type Replica struct {
@@ -1503,6 +1503,7 @@ type Session struct {
 	Command       string                 `protobuf:"bytes,5,opt,name=command,proto3" json:"command,omitempty"`
 	SinceMs       int64                  `protobuf:"varint,6,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
 	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	Transaction   *OpenTransaction       `protobuf:"bytes,8,opt,name=transaction,proto3" json:"transaction,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1586,6 +1587,90 @@ func (x *Session) GetText() string {
 	return ""
 }
 
+func (x *Session) GetTransaction() *OpenTransaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// OpenTransaction is what a session has open.
+type OpenTransaction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // 0 = it has written nothing
+	SinceMs       int64                  `protobuf:"varint,2,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	ReadsMs       int64                  `protobuf:"varint,3,opt,name=reads_ms,json=readsMs,proto3" json:"reads_ms,omitempty"` // of when the state is that it reads, 0 = it is bound to none
+	Committed     bool                   `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"`            // READ COMMITTED
+	ReadOnly      bool                   `protobuf:"varint,5,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenTransaction) Reset() {
+	*x = OpenTransaction{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenTransaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenTransaction) ProtoMessage() {}
+
+func (x *OpenTransaction) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenTransaction.ProtoReflect.Descriptor instead.
+func (*OpenTransaction) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *OpenTransaction) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *OpenTransaction) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *OpenTransaction) GetReadsMs() int64 {
+	if x != nil {
+		return x.ReadsMs
+	}
+	return 0
+}
+
+func (x *OpenTransaction) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+func (x *OpenTransaction) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
 type SessionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      []*Session             `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
@@ -1596,7 +1681,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1693,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1706,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -1649,7 +1734,7 @@ type RunningTransaction struct {
 
 func (x *RunningTransaction) Reset() {
 	*x = RunningTransaction{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1746,7 @@ func (x *RunningTransaction) String() string {
 func (*RunningTransaction) ProtoMessage() {}
 
 func (x *RunningTransaction) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1759,7 @@ func (x *RunningTransaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningTransaction.ProtoReflect.Descriptor instead.
 func (*RunningTransaction) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RunningTransaction) GetId() uint64 {
@@ -1701,7 +1786,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1798,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1811,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1752,7 +1837,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1849,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1862,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1802,7 +1887,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1899,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1912,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -1890,7 +1975,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +1987,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2000,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -1950,7 +2035,7 @@ type HeldLock struct {
 
 func (x *HeldLock) Reset() {
 	*x = HeldLock{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2047,7 @@ func (x *HeldLock) String() string {
 func (*HeldLock) ProtoMessage() {}
 
 func (x *HeldLock) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2060,7 @@ func (x *HeldLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
 func (*HeldLock) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HeldLock) GetName() string {
@@ -2009,7 +2094,7 @@ type UserLockRequest struct {
 
 func (x *UserLockRequest) Reset() {
 	*x = UserLockRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2106,7 @@ func (x *UserLockRequest) String() string {
 func (*UserLockRequest) ProtoMessage() {}
 
 func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2119,7 @@ func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockRequest.ProtoReflect.Descriptor instead.
 func (*UserLockRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UserLockRequest) GetFe() string {
@@ -2116,7 +2201,7 @@ type UserLockResponse struct {
 
 func (x *UserLockResponse) Reset() {
 	*x = UserLockResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2213,7 @@ func (x *UserLockResponse) String() string {
 func (*UserLockResponse) ProtoMessage() {}
 
 func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2226,7 @@ func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockResponse.ProtoReflect.Descriptor instead.
 func (*UserLockResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UserLockResponse) GetTerm() uint64 {
@@ -2210,7 +2295,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2307,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2349,7 @@ type ReportResponse_Behind struct {
 
 func (x *ReportResponse_Behind) Reset() {
 	*x = ReportResponse_Behind{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2276,7 +2361,7 @@ func (x *ReportResponse_Behind) String() string {
 func (*ReportResponse_Behind) ProtoMessage() {}
 
 func (x *ReportResponse_Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2408,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2420,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2460,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2472,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2547,7 +2632,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\")\n" +
 	"\x0eActiveResponse\x12\x17\n" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\"\x11\n" +
-	"\x0fSessionsRequest\"\x9a\x01\n" +
+	"\x0fSessionsRequest\"\xd1\x01\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
@@ -2555,7 +2640,14 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x02db\x18\x04 \x01(\tR\x02db\x12\x18\n" +
 	"\acommand\x18\x05 \x01(\tR\acommand\x12\x19\n" +
 	"\bsince_ms\x18\x06 \x01(\x03R\asinceMs\x12\x12\n" +
-	"\x04text\x18\a \x01(\tR\x04text\"w\n" +
+	"\x04text\x18\a \x01(\tR\x04text\x125\n" +
+	"\vtransaction\x18\b \x01(\v2\x13.fe.OpenTransactionR\vtransaction\"\x92\x01\n" +
+	"\x0fOpenTransaction\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x19\n" +
+	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\x12\x19\n" +
+	"\breads_ms\x18\x03 \x01(\x03R\areadsMs\x12\x1c\n" +
+	"\tcommitted\x18\x04 \x01(\bR\tcommitted\x12\x1b\n" +
+	"\tread_only\x18\x05 \x01(\bR\breadOnly\"w\n" +
 	"\x10SessionsResponse\x12'\n" +
 	"\bsessions\x18\x01 \x03(\v2\v.fe.SessionR\bsessions\x12:\n" +
 	"\ftransactions\x18\x02 \x03(\v2\x16.fe.RunningTransactionR\ftransactions\"?\n" +
@@ -2641,7 +2733,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0),  // 0: fe.ResolveResponse.Outcome
 	(UserLockRequest_Kind)(0),     // 1: fe.UserLockRequest.Kind
@@ -2666,67 +2758,69 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*ActiveResponse)(nil),        // 20: fe.ActiveResponse
 	(*SessionsRequest)(nil),       // 21: fe.SessionsRequest
 	(*Session)(nil),               // 22: fe.Session
-	(*SessionsResponse)(nil),      // 23: fe.SessionsResponse
-	(*RunningTransaction)(nil),    // 24: fe.RunningTransaction
-	(*KillRequest)(nil),           // 25: fe.KillRequest
-	(*KillResponse)(nil),          // 26: fe.KillResponse
-	(*JoinRequest)(nil),           // 27: fe.JoinRequest
-	(*JoinResponse)(nil),          // 28: fe.JoinResponse
-	(*HeldLock)(nil),              // 29: fe.HeldLock
-	(*UserLockRequest)(nil),       // 30: fe.UserLockRequest
-	(*UserLockResponse)(nil),      // 31: fe.UserLockResponse
-	(*ReportResponse_Drop)(nil),   // 32: fe.ReportResponse.Drop
-	(*ReportResponse_Behind)(nil), // 33: fe.ReportResponse.Behind
-	(*ResolveRequest_Item)(nil),   // 34: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil),  // 35: fe.ResolveResponse.Item
+	(*OpenTransaction)(nil),       // 23: fe.OpenTransaction
+	(*SessionsResponse)(nil),      // 24: fe.SessionsResponse
+	(*RunningTransaction)(nil),    // 25: fe.RunningTransaction
+	(*KillRequest)(nil),           // 26: fe.KillRequest
+	(*KillResponse)(nil),          // 27: fe.KillResponse
+	(*JoinRequest)(nil),           // 28: fe.JoinRequest
+	(*JoinResponse)(nil),          // 29: fe.JoinResponse
+	(*HeldLock)(nil),              // 30: fe.HeldLock
+	(*UserLockRequest)(nil),       // 31: fe.UserLockRequest
+	(*UserLockResponse)(nil),      // 32: fe.UserLockResponse
+	(*ReportResponse_Drop)(nil),   // 33: fe.ReportResponse.Drop
+	(*ReportResponse_Behind)(nil), // 34: fe.ReportResponse.Behind
+	(*ResolveRequest_Item)(nil),   // 35: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil),  // 36: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	2,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	32, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	33, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
-	34, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	35, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	33, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	34, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
+	35, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	36, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
 	9,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
 	9,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
 	18, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
-	22, // 8: fe.SessionsResponse.sessions:type_name -> fe.Session
-	24, // 9: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
-	1,  // 10: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
-	29, // 11: fe.UserLockRequest.lock:type_name -> fe.HeldLock
-	29, // 12: fe.UserLockRequest.held:type_name -> fe.HeldLock
-	29, // 13: fe.UserLockResponse.lost:type_name -> fe.HeldLock
-	0,  // 14: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	3,  // 15: fe.Frontend.Report:input_type -> fe.ReportRequest
-	5,  // 16: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	7,  // 17: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	7,  // 18: fe.Frontend.ProposeTagged:input_type -> fe.ProposeRequest
-	10, // 19: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	12, // 20: fe.Frontend.Ask:input_type -> fe.AskRequest
-	14, // 21: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	16, // 22: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	19, // 23: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	21, // 24: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	25, // 25: fe.Frontend.Kill:input_type -> fe.KillRequest
-	27, // 26: fe.Frontend.Join:input_type -> fe.JoinRequest
-	30, // 27: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
-	4,  // 28: fe.Frontend.Report:output_type -> fe.ReportResponse
-	6,  // 29: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	8,  // 30: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	8,  // 31: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
-	11, // 32: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	13, // 33: fe.Frontend.Ask:output_type -> fe.AskResponse
-	15, // 34: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	17, // 35: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	20, // 36: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	23, // 37: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	26, // 38: fe.Frontend.Kill:output_type -> fe.KillResponse
-	28, // 39: fe.Frontend.Join:output_type -> fe.JoinResponse
-	31, // 40: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
-	28, // [28:41] is the sub-list for method output_type
-	15, // [15:28] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	23, // 8: fe.Session.transaction:type_name -> fe.OpenTransaction
+	22, // 9: fe.SessionsResponse.sessions:type_name -> fe.Session
+	25, // 10: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
+	1,  // 11: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
+	30, // 12: fe.UserLockRequest.lock:type_name -> fe.HeldLock
+	30, // 13: fe.UserLockRequest.held:type_name -> fe.HeldLock
+	30, // 14: fe.UserLockResponse.lost:type_name -> fe.HeldLock
+	0,  // 15: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	3,  // 16: fe.Frontend.Report:input_type -> fe.ReportRequest
+	5,  // 17: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	7,  // 18: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	7,  // 19: fe.Frontend.ProposeTagged:input_type -> fe.ProposeRequest
+	10, // 20: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	12, // 21: fe.Frontend.Ask:input_type -> fe.AskRequest
+	14, // 22: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	16, // 23: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	19, // 24: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	21, // 25: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	26, // 26: fe.Frontend.Kill:input_type -> fe.KillRequest
+	28, // 27: fe.Frontend.Join:input_type -> fe.JoinRequest
+	31, // 28: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
+	4,  // 29: fe.Frontend.Report:output_type -> fe.ReportResponse
+	6,  // 30: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	8,  // 31: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	8,  // 32: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
+	11, // 33: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	13, // 34: fe.Frontend.Ask:output_type -> fe.AskResponse
+	15, // 35: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	17, // 36: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	20, // 37: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	24, // 38: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	27, // 39: fe.Frontend.Kill:output_type -> fe.KillResponse
+	29, // 40: fe.Frontend.Join:output_type -> fe.JoinResponse
+	32, // 41: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
+	29, // [29:42] is the sub-list for method output_type
+	16, // [16:29] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2740,7 +2834,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

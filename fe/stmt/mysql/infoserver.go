@@ -3,9 +3,11 @@ package mysql
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"stele/fe/stmt"
 	"stele/meta/model"
+	"stele/meta/types"
 	"stele/sql/parse"
 )
 
@@ -86,7 +88,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "PROCESSLIS
 	`),
 	Rows: func(_ context.Context, e *stmt.Env) ([]stmt.Row, error) { return processRows(e, 1<<30), nil }})
 
-var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "INNODB_TRX", Doc: "The transactions that run on any FE. What MySQL counts of them is not known.",
+var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "INNODB_TRX", Doc: "The transactions that run on any FE, those of sessions that are idle in one as well: trx_operation_state says of when the state is that they read, whose rows backends keep. What MySQL counts of them is not known.",
 	Columns: stmt.Plain("trx_id trx_state trx_started trx_requested_lock_id trx_wait_started trx_weight# trx_mysql_thread_id# trx_query trx_operation_state " +
 		"trx_tables_in_use# trx_tables_locked# trx_lock_structs# trx_lock_memory_bytes# trx_rows_locked# trx_rows_modified# trx_concurrency_tickets# " +
 		"trx_isolation_level trx_unique_checks# trx_foreign_key_checks# trx_last_foreign_key_error trx_adaptive_hash_latched# " +
@@ -96,13 +98,52 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "INNODB_TRX
 			return nil, nil
 		}
 		var rows []stmt.Row
-		for _, t := range e.Transactions() {
-			row := make(stmt.Row, 25) // NULL is what is not known
-			row[0], row[1], row[2] = strconv.FormatUint(uint64(t.ID), 10), "RUNNING", e.Stamp(t.Since)
-			rows = append(rows, row)
+		known := map[types.TxnID]bool{}
+		for _, p := range e.Processes() {
+			if !p.Txn.Since.IsZero() {
+				rows, known[p.Txn.ID] = append(rows, openTrxRow(e, &p)), true
+			}
+		}
+		for _, t := range e.Transactions() { // of single statements, and those that a session has just begun
+			if !known[t.ID] {
+				rows = append(rows, trxRow(e, strconv.FormatUint(uint64(t.ID), 10), t.Since))
+			}
 		}
 		return rows, nil
 	}})
+
+// trxRow is a row of INNODB_TRX, where NULL is what is not known.
+func trxRow(e *stmt.Env, id string, since time.Time) stmt.Row {
+	row := make(stmt.Row, 25)
+	row[0], row[1], row[2] = id, "RUNNING", e.Stamp(since)
+	return row
+}
+
+// readerTrx is what the ids begin with, as in MySQL, of transactions that have written nothing.
+const readerTrx = 1 << 48
+
+// openTrxRow is the row of a transaction that a session has open.
+func openTrxRow(e *stmt.Env, p *stmt.Process) stmt.Row {
+	id := uint64(p.Txn.ID)
+	if id == 0 {
+		id = readerTrx + p.ID
+	}
+	row := trxRow(e, strconv.FormatUint(id, 10), p.Txn.Since)
+	row[6], row[16], row[22] = p.ID, "REPEATABLE READ", 0
+	if p.Text != "" {
+		row[7] = p.Text
+	}
+	if !p.Txn.Reads.IsZero() {
+		row[8] = "reads the state of " + e.Stamp(p.Txn.Reads)
+	}
+	if p.Txn.Committed {
+		row[16] = "READ COMMITTED"
+	}
+	if p.Txn.ReadOnly {
+		row[22] = 1
+	}
+	return row
+}
 
 var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "PLUGINS", Local: true, Doc: "What MySQL has as plugins and Stele always has: the ways to log in, and the storage engine.",
 	Columns: stmt.Plain("PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE PLUGIN_TYPE_VERSION PLUGIN_LIBRARY PLUGIN_LIBRARY_VERSION PLUGIN_AUTHOR " +

@@ -5,7 +5,7 @@
 // once, and say so when the answer is for Scan.
 //
 // It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
-// says so. It holds no state but a count of what runs.
+// says so. Nor does it serve those of another replica than the one that is asked for. It holds no state but a count of what runs.
 package scan
 
 import (
@@ -100,16 +100,16 @@ func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, ectx expr.C
 func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment) ([]*source, error) {
 	var out []*source
 	for _, rt := range req.Tablets {
-		t, ok := s.tablets.Tablet(types.TabletID(rt.TabletId))
-		if !ok {
-			return out, &tablet.BehindError{Tablet: types.TabletID(rt.TabletId), Want: types.Version(rt.Version)}
+		v := types.Version(rt.Version)
+		t, err := s.replica(types.TabletID(rt.TabletId), types.ReplicaID(rt.ReplicaId), v)
+		if err != nil {
+			return out, err
 		}
 		if err := t.SetSchema(f.Schema); err != nil {
 			return out, err
 		}
-		v := types.Version(rt.Version)
-		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
-			return out, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
+		if err := s.await(ctx, t, v); err != nil {
+			return out, err
 		}
 		snap, err := t.Snapshot(v)
 		if err != nil {
@@ -135,6 +135,23 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 		out = append(out, src)
 	}
 	return out, nil
+}
+
+// replica finds the replica that is meant. Another one of the tablet is not read, whatever versions it has.
+func (s *Scanner) replica(id types.TabletID, meant types.ReplicaID, v types.Version) (*tablet.Tablet, error) {
+	t, ok := s.tablets.Tablet(id)
+	if !ok {
+		return nil, &tablet.BehindError{Tablet: id, Want: v}
+	}
+	return t, t.CheckReplica(meant)
+}
+
+// await waits a little for a version.
+func (s *Scanner) await(ctx context.Context, t *tablet.Tablet, v types.Version) error {
+	if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
+		return &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
+	}
+	return nil
 }
 
 // LostTxnError says that a transaction asks for rows of its own which this BE does not have, or only their durable part: it led

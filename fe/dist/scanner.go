@@ -72,7 +72,8 @@ type Query struct {
 	Leads func(types.TabletID) (types.BEID, types.Epoch, bool)
 }
 
-// LostRowsError says that rows which the reading transaction wrote are gone with the leader that held them.
+// LostRowsError says that rows which the reading transaction wrote are gone with the leader that held them. It has no number: whether they can be
+// written again decides what the client hears.
 type LostRowsError struct{ Tablet types.TabletID }
 
 func (e *LostRowsError) Error() string {
@@ -326,7 +327,7 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 	r.few.Store(false) // what does not go at once is given the time that it takes
 	switch {
 	case beclient.LostRows(err):
-		return nil, errors.Join(&LostRowsError{Tablet: c.tablets[0].id}, err)
+		return nil, &LostRowsError{Tablet: c.tablets[0].id}
 	case errors.Is(err, errMany):
 		return c.tablets, nil
 	case beclient.Unreachable(err):

@@ -18,6 +18,7 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/errno"
@@ -90,10 +91,46 @@ func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, ectx expr.C
 		if b == nil {
 			return nil
 		}
-		if err := send(vec.Encode(nil, b)); err != nil {
+		if err := sendRows(b, send); err != nil {
 			return err
 		}
 	}
+}
+
+// sendRows sends rows in as many messages as they need.
+func sendRows(b *vec.Batch, send func([]byte) error) error {
+	if b.Size() <= rpc.MaxRows {
+		return send(vec.Encode(nil, b))
+	}
+	b = b.Compact()
+	switch size := b.Size(); {
+	case size <= rpc.MaxRows:
+		return send(vec.Encode(nil, b))
+	case b.N == 1:
+		return &TooLargeError{Bytes: size}
+	}
+	rows := make([]int32, b.N)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	for _, half := range [][]int32{rows[:b.N/2], rows[b.N/2:]} {
+		if err := sendRows(&vec.Batch{Cols: b.Cols, N: b.N, Sel: half}, send); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TooLargeError says that a row is wanted for which no message has room.
+type TooLargeError struct{ Bytes int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("Got a packet bigger than 'max_allowed_packet' bytes: the values that are wanted of a row take %d bytes, and may take %d", e.Bytes, rpc.MaxRows)
+}
+
+// MySQL returns the error as a client sees it.
+func (e *TooLargeError) MySQL() (code uint16, state, msg string) {
+	return errno.PacketTooLarge, errno.State(errno.PacketTooLarge), e.Error()
 }
 
 // open pins every tablet before the first row is read, so that one call sees one snapshot.

@@ -34,8 +34,9 @@ const ClusterKey = "stele-cluster"
 // Bounds of every connection.
 const (
 	MaxMessage         = 64 << 20
-	DefaultTimeout     = 30 * time.Second // of a unary call whose caller gave no deadline
-	keepaliveTime      = 10 * time.Second // the least that gRPC lets a client ask for
+	MaxRows            = MaxMessage - 1<<20 // how long rows in a message may be: the rest is for what goes with them
+	DefaultTimeout     = 30 * time.Second   // of a unary call whose caller gave no deadline
+	keepaliveTime      = 10 * time.Second   // the least that gRPC lets a client ask for
 	keepaliveTimeout   = 3 * time.Second
 	maxStreamsPerPeer  = 4096
 	connectTimeout     = 3 * time.Second

@@ -515,7 +515,7 @@ func (c *cluster) clone(i int) {
 	c.nextTask++
 	n := c.nodes[i]
 	n.clones.Submit(clone.Task{ID: c.nextTask, Stall: c.patience, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
-		Schema: testSchema(), Source: address(c.leader), MinVersion: c.version(), Timeout: time.Minute})
+		Schema: testSchema(), Source: address(c.leader), SourceReplica: c.replicas[c.leader].id, MinVersion: c.version(), Timeout: time.Minute})
 	<-n.ended
 	for _, s := range n.clones.Statuses(nil) {
 		if s.TaskId != uint64(c.nextTask) {
@@ -822,10 +822,12 @@ func filled(t *testing.T) *cluster {
 }
 
 // try runs a clone to a node and returns how it ended.
-func (c *cluster) try(i int) *bepb.CloneStatus {
+func (c *cluster) try(i int) *bepb.CloneStatus { return c.tryFrom(i, c.replicas[c.leader].id) }
+
+func (c *cluster) tryFrom(i int, source types.ReplicaID) *bepb.CloneStatus {
 	c.nextTask++
 	c.nodes[i].clones.Submit(clone.Task{ID: c.nextTask, Stall: c.patience, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
-		Schema: testSchema(), Source: address(c.leader), SourceBE: c.nodes[c.leader].be, MinVersion: c.version(), Timeout: time.Minute})
+		Schema: testSchema(), Source: address(c.leader), SourceBE: c.nodes[c.leader].be, SourceReplica: source, MinVersion: c.version(), Timeout: time.Minute})
 	<-c.nodes[i].ended
 	for _, s := range c.nodes[i].clones.Statuses(nil) {
 		if s.TaskId == uint64(c.nextTask) {
@@ -865,6 +867,21 @@ func TestDestinationRestartsInTheMiddle(t *testing.T) {
 	s := c.try(2)
 	if s.State != bepb.CloneStatus_DONE || s.BytesKept == 0 || s.BytesDone > s.BytesTotal {
 		t.Fatalf("%v", s)
+	}
+	c.checkEqual()
+}
+
+// TestSourceIsAnotherReplica: what the source has is not cloned, all of it or its changes, when it is not the replica that is meant.
+func TestSourceIsAnotherReplica(t *testing.T) {
+	c := filled(t)
+	const other = 999
+	for _, how := range []string{"all", "changes"} {
+		if s := c.tryFrom(2, other); s.State != bepb.CloneStatus_FAILED || !strings.Contains(s.Reason, "not 999") {
+			t.Fatalf("%s: %v", how, s)
+		}
+		if s := c.try(2); s.State != bepb.CloneStatus_DONE {
+			t.Fatalf("%s: %v", how, s)
+		}
 	}
 	c.checkEqual()
 }

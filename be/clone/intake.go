@@ -31,7 +31,7 @@ type intake struct {
 func (in *intake) request() *bepb.FetchSnapshotRequest {
 	in.head = false
 	task := &in.p.task
-	return &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), Balance: task.Balance,
+	return &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), ReplicaId: uint64(task.SourceReplica), Balance: task.Balance,
 		MinVersion: uint64(task.MinVersion), ResumeToken: in.disk.ResumeToken(task.Tablet, task.Replica), Sealed: true}
 }
 

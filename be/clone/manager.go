@@ -269,7 +269,7 @@ func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet
 	}
 	in := &changeIntake{m: m, p: p, t: t, disk: disk.ID()}
 	req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
-		Balance: p.task.Balance}
+		ReplicaId: uint64(p.task.SourceReplica), Balance: p.task.Balance}
 	err := m.watched(ctx, p, func(ctx context.Context) error {
 		return m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
 			p.heard()

@@ -50,8 +50,8 @@ func NewOutgoing(h *host.Host, w *write.Writer, slots *Slots, throttle *Throttle
 	return &Outgoing{host: h, writer: w, slots: slots, throttle: throttle, wait: wait}
 }
 
-// open finds a replica and takes a slot on its disk. ErrBusy, ErrNoReplica.
-func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.DiskID, func(), error) {
+// open finds the replica that is meant and takes a slot on its disk. ErrBusy, ErrNoReplica, *tablet.OtherError.
+func (o *Outgoing) open(id types.TabletID, meant types.ReplicaID, balance bool) (*tablet.Tablet, types.DiskID, func(), error) {
 	store, ok := o.host.Store(id)
 	if !ok {
 		return nil, 0, nil, fmt.Errorf("tablet %d: %w", id, ErrNoReplica)
@@ -59,6 +59,9 @@ func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.
 	t, ok := store.Tablet(id)
 	if !ok {
 		return nil, 0, nil, fmt.Errorf("tablet %d: %w", id, ErrNoReplica)
+	}
+	if err := t.CheckReplica(meant); err != nil {
+		return nil, 0, nil, err
 	}
 	release, ok := o.slots.Try(store.ID(), balance)
 	if !ok {
@@ -73,7 +76,7 @@ func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, s
 }
 
 func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
-	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
+	t, disk, release, err := o.open(types.TabletID(req.TabletId), types.ReplicaID(req.ReplicaId), req.Balance)
 	if err != nil {
 		return err
 	}
@@ -159,7 +162,7 @@ func behind(f func() error) error {
 }
 
 func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
-	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
+	t, disk, release, err := o.open(types.TabletID(req.TabletId), types.ReplicaID(req.ReplicaId), req.Balance)
 	if err != nil {
 		return err
 	}

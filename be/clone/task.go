@@ -23,12 +23,14 @@ type Task struct {
 	Source     string // host:port
 	SourceBE   types.BEID
 	SourceDisk types.DiskID // 0 = not known
-	Disk       types.DiskID // destination; 0 = this BE chooses
-	Medium     types.Medium
-	MinVersion types.Version // to reach
-	Timeout    time.Duration
-	Stall      time.Duration // the source may owe a message for so long, or be away; 0 = until the timeout
-	Balance    bool
+	// SourceReplica is what is to be cloned; 0 = whichever is there.
+	SourceReplica types.ReplicaID
+	Disk          types.DiskID // destination; 0 = this BE chooses
+	Medium        types.Medium
+	MinVersion    types.Version // to reach
+	Timeout       time.Duration
+	Stall         time.Duration // the source may owe a message for so long, or be away; 0 = until the timeout
+	Balance       bool
 }
 
 // State of a task:

@@ -25,11 +25,13 @@ type bes struct {
 	mu    sync.Mutex
 	fail  map[string]error // by address, in the middle of the answer
 	asked []string
+
+	replicas []uint64 // that were asked for, each of the first tablet of a call
 }
 
 func (b *bes) scan(_ context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
 	b.mu.Lock()
-	b.asked = append(b.asked, address)
+	b.asked, b.replicas = append(b.asked, address), append(b.replicas, req.Tablets[0].ReplicaId)
 	err := b.fail[address]
 	b.mu.Unlock()
 	for _, t := range req.Tablets {
@@ -102,6 +104,29 @@ func TestDyingBEs(t *testing.T) {
 	b.fail["c"] = errors.New("gone, too")
 	if _, err := b.run(t, request(t, 1)); rpc.Reason(err) != "unserved" {
 		t.Fatalf("with none alive: %v", err)
+	}
+}
+
+// TestAsksForTheReplica that the BE has, as far as the FE has said which.
+func TestAsksForTheReplica(t *testing.T) {
+	for name, replicas := range map[string][]uint64{"named": {71, 72, 73}, "by an FE of a release before": nil} {
+		b := &bes{fail: map[string]error{"a": errors.New("gone"), "b": errors.New("gone")}}
+		req := request(t, 1, 2)
+		for _, tablet := range req.Tablets {
+			tablet.Replicas = replicas
+		}
+		if rows, err := b.run(t, req); err != nil || len(rows) != 4 {
+			t.Fatalf("%s: %v, %v", name, rows, err)
+		}
+		for i, address := range b.asked {
+			want := uint64(0)
+			if replicas != nil {
+				want = replicas[slices.Index(req.Addresses, address)]
+			}
+			if b.replicas[i] != want {
+				t.Errorf("%s: %s was asked for replica %d, not %d", name, address, b.replicas[i], want)
+			}
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ type scans struct {
 // target is one tablet of a scan, with the BEs that may still be asked.
 type target struct {
 	*bepb.QueryRequest_Tablet
-	left []uint32
+	left []int // places in At
 	err  error // of the last one that was asked
 }
 
@@ -55,9 +55,7 @@ func (s *scans) open(ctx context.Context, scan *physical.Scan) (exec.Stream, err
 		if t == nil {
 			return nil, fmt.Errorf("the request does not say where tablet %d is", id)
 		}
-		left := append([]uint32(nil), t.At...)
-		rand.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
-		targets = append(targets, &target{QueryRequest_Tablet: t, left: left})
+		targets = append(targets, &target{QueryRequest_Tablet: t, left: rand.Perm(len(t.At))})
 	}
 	return spool.Gather(ctx, func(ctx context.Context, give func(context.Context, *spool.Spool) error) error {
 		r := &run{s: s, fragment: fragment, whole: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce), give: give}
@@ -79,10 +77,11 @@ func (r *run) all(ctx context.Context, left []*target) error {
 	return nil
 }
 
-// call is the tablets that one call asks of one BE.
+// call is the tablets that one call asks of one BE, each of a replica.
 type call struct {
-	address string
-	targets []*target
+	address  string
+	targets  []*target
+	replicas []uint64
 }
 
 // assign takes the next BE of every tablet.
@@ -94,28 +93,39 @@ func (r *run) assign(targets []*target) ([]call, error) {
 			return nil, &rpc.Error{Msg: fmt.Sprintf("no replica of tablet %d can serve version %d to this query node: %v", t.TabletId, t.Version, t.err),
 				Reason: "unserved"}
 		}
-		place := t.left[0]
-		t.left = t.left[1:]
-		if int(place) >= len(r.s.req.Addresses) {
-			return nil, fmt.Errorf("the request names %d addresses and refers to number %d", len(r.s.req.Addresses), place)
+		address, replica, err := r.place(t.QueryRequest_Tablet, t.left[0])
+		if err != nil {
+			return nil, err
 		}
-		address := r.s.req.Addresses[place]
+		t.left = t.left[1:]
 		i, seen := at[address]
 		if !seen || !r.whole {
 			i = len(calls)
 			at[address] = i
 			calls = append(calls, call{address: address})
 		}
-		calls[i].targets = append(calls[i].targets, t)
+		calls[i].targets, calls[i].replicas = append(calls[i].targets, t), append(calls[i].replicas, replica)
 	}
 	return calls, nil
+}
+
+// place says where one of the BEs of a tablet is, and which replica it has.
+func (r *run) place(t *bepb.QueryRequest_Tablet, at int) (address string, replica uint64, err error) {
+	place := t.At[at]
+	if int(place) >= len(r.s.req.Addresses) {
+		return "", 0, fmt.Errorf("the request names %d addresses and refers to number %d", len(r.s.req.Addresses), place)
+	}
+	if at < len(t.Replicas) { // an FE of a release before names none
+		replica = t.Replicas[at]
+	}
+	return r.s.req.Addresses[place], replica, nil
 }
 
 // one makes one call and hands its answer over when it is complete.
 func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.s.req.NowUs, MemLimitBytes: r.s.req.MemLimitBytes}
-	for _, t := range c.targets {
-		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: t.TabletId, Version: t.Version})
+	for i, t := range c.targets {
+		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: t.TabletId, Version: t.Version, ReplicaId: c.replicas[i]})
 	}
 	sp := spool.Sized(r.s.dir, answerMemory)
 	err := r.s.r.scan(ctx, c.address, req, sp.Add)

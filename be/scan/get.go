@@ -46,7 +46,7 @@ func (s *Scanner) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetRespo
 		with := *f
 		with.Keys, with.Homes, f = req.Keys, nil, &with
 	}
-	scan := &bepb.ScanRequest{Tablets: []*bepb.ScanRequest_Tablet{{TabletId: req.TabletId, Version: req.Version}}, NowUs: req.NowUs,
+	scan := &bepb.ScanRequest{Tablets: []*bepb.ScanRequest_Tablet{{TabletId: req.TabletId, Version: req.Version, ReplicaId: req.ReplicaId}}, NowUs: req.NowUs,
 		MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
 	return s.gather(ctx, scan, f, maxGetKeys)
 }
@@ -102,12 +102,12 @@ func isPlain(f *physical.Fragment) bool {
 // getRow reads one row without the operators.
 func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.Fragment) (*bepb.GetResponse, error) {
 	id, v := types.TabletID(req.TabletId), types.Version(req.Version)
-	t, ok := s.tablets.Tablet(id)
-	if !ok {
-		return nil, &tablet.BehindError{Tablet: id, Want: v}
+	t, err := s.replica(id, types.ReplicaID(req.ReplicaId), v)
+	if err != nil {
+		return nil, err
 	}
-	if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
-		return nil, &tablet.BehindError{Tablet: id, Have: t.Version(), Want: v}
+	if err := s.await(ctx, t, v); err != nil {
+		return nil, err
 	}
 	if f.Schema.Version > t.SchemaVersion() {
 		rpc.Waits(ctx)

@@ -5,7 +5,7 @@
 // once, and say so when the answer is for Scan.
 //
 // It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
-// says so. It holds no state but a count of what runs.
+// says so. Nor does it serve those of another replica than the one that is asked for. It holds no state but a count of what runs.
 package scan
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/errno"
@@ -90,26 +91,62 @@ func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, ectx expr.C
 		if b == nil {
 			return nil
 		}
-		if err := send(vec.Encode(nil, b)); err != nil {
+		if err := sendRows(b, send); err != nil {
 			return err
 		}
 	}
+}
+
+// sendRows sends rows in as many messages as they need.
+func sendRows(b *vec.Batch, send func([]byte) error) error {
+	if b.Size() <= rpc.MaxRows {
+		return send(vec.Encode(nil, b))
+	}
+	b = b.Compact()
+	switch size := b.Size(); {
+	case size <= rpc.MaxRows:
+		return send(vec.Encode(nil, b))
+	case b.N == 1:
+		return &TooLargeError{Bytes: size}
+	}
+	rows := make([]int32, b.N)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	for _, half := range [][]int32{rows[:b.N/2], rows[b.N/2:]} {
+		if err := sendRows(&vec.Batch{Cols: b.Cols, N: b.N, Sel: half}, send); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TooLargeError says that a row is wanted for which no message has room.
+type TooLargeError struct{ Bytes int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("Got a packet bigger than 'max_allowed_packet' bytes: the values that are wanted of a row take %d bytes, and may take %d", e.Bytes, rpc.MaxRows)
+}
+
+// MySQL returns the error as a client sees it.
+func (e *TooLargeError) MySQL() (code uint16, state, msg string) {
+	return errno.PacketTooLarge, errno.State(errno.PacketTooLarge), e.Error()
 }
 
 // open pins every tablet before the first row is read, so that one call sees one snapshot.
 func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment) ([]*source, error) {
 	var out []*source
 	for _, rt := range req.Tablets {
-		t, ok := s.tablets.Tablet(types.TabletID(rt.TabletId))
-		if !ok {
-			return out, &tablet.BehindError{Tablet: types.TabletID(rt.TabletId), Want: types.Version(rt.Version)}
+		v := types.Version(rt.Version)
+		t, err := s.replica(types.TabletID(rt.TabletId), types.ReplicaID(rt.ReplicaId), v)
+		if err != nil {
+			return out, err
 		}
 		if err := t.SetSchema(f.Schema); err != nil {
 			return out, err
 		}
-		v := types.Version(rt.Version)
-		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
-			return out, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
+		if err := s.await(ctx, t, v); err != nil {
+			return out, err
 		}
 		snap, err := t.Snapshot(v)
 		if err != nil {
@@ -135,6 +172,23 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 		out = append(out, src)
 	}
 	return out, nil
+}
+
+// replica finds the replica that is meant. Another one of the tablet is not read, whatever versions it has.
+func (s *Scanner) replica(id types.TabletID, meant types.ReplicaID, v types.Version) (*tablet.Tablet, error) {
+	t, ok := s.tablets.Tablet(id)
+	if !ok {
+		return nil, &tablet.BehindError{Tablet: id, Want: v}
+	}
+	return t, t.CheckReplica(meant)
+}
+
+// await waits a little for a version.
+func (s *Scanner) await(ctx context.Context, t *tablet.Tablet, v types.Version) error {
+	if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
+		return &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
+	}
+	return nil
 }
 
 // LostTxnError says that a transaction asks for rows of its own which this BE does not have, or only their durable part: it led

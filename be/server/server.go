@@ -270,6 +270,9 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", req.TabletId)
 	}
+	if err := t.CheckReplica(types.ReplicaID(req.ReplicaId)); err != nil {
+		return nil, toStatus(err)
+	}
 	if len(req.Schema) > 0 {
 		schema, err := decodeSchema(req.Schema)
 		if err == nil {
@@ -315,7 +318,7 @@ func (s *Server) SubmitClone(_ context.Context, req *bepb.SubmitCloneRequest) (*
 	}
 	s.Clones.Submit(clone.Task{ID: types.TaskID(req.TaskId), Tablet: types.TabletID(req.TabletId), Table: types.TableID(req.TableId),
 		Partition: types.PartitionID(req.PartitionId), Replica: types.ReplicaID(req.ReplicaId), Epoch: types.Epoch(req.Epoch), Schema: schema,
-		Source: req.Source, SourceBE: types.BEID(req.SourceBe), SourceDisk: types.DiskID(req.SourceDisk), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
+		Source: req.Source, SourceBE: types.BEID(req.SourceBe), SourceReplica: types.ReplicaID(req.SourceReplica), SourceDisk: types.DiskID(req.SourceDisk), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
 		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond,
 		Stall: time.Duration(req.StallMs) * time.Millisecond, Balance: req.Balance})
 	return &bepb.SubmitCloneResponse{}, nil
@@ -348,10 +351,11 @@ func decodeSchema(b []byte) (types.Schema, error) {
 // toStatus maps the errors that callers act on; everything else is Internal.
 func toStatus(err error) error {
 	var behind *tablet.BehindError
+	var other *tablet.OtherError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &behind):
+	case errors.As(err, &behind), errors.As(err, &other):
 		return status.Error(codes.FailedPrecondition, err.Error())
 	case errors.Is(err, clone.ErrBusy):
 		return &rpc.Error{Msg: err.Error(), Reason: clone.ReasonNoSlot, GRPC: codes.ResourceExhausted}

@@ -74,3 +74,14 @@ func (e *BehindError) Error() string {
 
 // Is makes errors.Is(err, ErrBehind) true.
 func (e *BehindError) Is(target error) bool { return target == ErrBehind }
+
+// OtherError says that another replica of the tablet is here than the one that is meant. It may have versions that were given up, under numbers that mean
+// other rows by now.
+type OtherError struct {
+	Tablet     types.TabletID
+	Have, Want types.ReplicaID
+}
+
+func (e *OtherError) Error() string {
+	return fmt.Sprintf("tablet %d has replica %d here, not %d", e.Tablet, e.Have, e.Want)
+}

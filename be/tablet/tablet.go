@@ -115,6 +115,17 @@ func (t *Tablet) Replica() types.ReplicaID {
 	return t.meta.Replica
 }
 
+// CheckReplica returns an *OtherError unless this is the replica that is meant; 0 = any will do.
+func (t *Tablet) CheckReplica(want types.ReplicaID) error {
+	if want == 0 {
+		return nil
+	}
+	if have := t.Replica(); have != want {
+		return &OtherError{Tablet: t.id, Have: have, Want: want}
+	}
+	return nil
+}
+
 // Schema returns the schema, which must not be changed.
 func (t *Tablet) Schema() *types.Schema {
 	t.mu.RLock()

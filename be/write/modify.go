@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/exec"
@@ -149,6 +150,9 @@ func (m *modify) resolve(c *change) (existed bool, err error) {
 	prog, err := c.compiled(m.req.NowUs)
 	if err == nil {
 		m.out, err = prog.Apply(row, values)
+	}
+	if err == nil && m.out.Row != nil && m.out.Row.Size() > rpc.MaxRows {
+		err = errGeneral
 	}
 	if err != nil { // it may be that of a row which the statement, run again, does not see
 		m.out = exec.Outcome{}

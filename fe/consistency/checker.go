@@ -196,7 +196,7 @@ func (c *Checker) ask(ctx context.Context, tab *catalog.Tablet, rep *catalog.Rep
 		out.Why = err.Error()
 		return out, false
 	}
-	resp, err := c.o.Digest(ctx, rep.BE, &bepb.DigestRequest{TabletId: uint64(tab.ID), Version: uint64(tab.Version), Verify: verify, Schema: schema})
+	resp, err := c.o.Digest(ctx, rep.BE, &bepb.DigestRequest{TabletId: uint64(tab.ID), ReplicaId: uint64(rep.ID), Version: uint64(tab.Version), Verify: verify, Schema: schema})
 	switch {
 	case err == nil && version > 1 && resp.SchemaVersion != version: // altered meanwhile: other columns are another digest
 		out.Why = fmt.Sprintf("it has schema version %d, not %d", resp.SchemaVersion, version)

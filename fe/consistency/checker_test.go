@@ -87,6 +87,9 @@ func (b *bench) Replica(be types.BEID, _ types.TabletID) (cluster.Replica, bool)
 func (b *bench) Digest(_ context.Context, be types.BEID, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if tab, _ := b.cat.Tablet(b.tablet); tab.Replica(be).ID != types.ReplicaID(req.ReplicaId) {
+		return nil, fakecluster.Behind
+	}
 	switch a := b.answers[be].(type) {
 	case int:
 		return &bepb.DigestResponse{Digest: uint64(a), Rows: 1, Version: req.Version}, nil

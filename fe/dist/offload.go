@@ -146,7 +146,7 @@ func (s *Scanner) locate(q *Query, cat *catalog.Catalog, id types.TabletID, req 
 			places[rep.BE] = place
 			req.Addresses = append(req.Addresses, s.live.Address(rep.BE))
 		}
-		out.At = append(out.At, place)
+		out.At, out.Replicas = append(out.At, place), append(out.Replicas, uint64(rep.ID))
 	}
 	if len(out.At) == 0 {
 		return nil

@@ -67,6 +67,12 @@ func TestOffloadAsksQueryNodes(t *testing.T) {
 		if len(place.At) != 3 || place.Version != uint64(w.Tablet(t, types.TabletID(place.TabletId)).Version) {
 			t.Errorf("tablet %d at version %d is at %v", place.TabletId, place.Version, place.At)
 		}
+		for _, b := range w.BEs {
+			at := slices.Index(place.At, uint32(slices.Index(got.Addresses, b.Addr)))
+			if at >= len(place.Replicas) || !w.meant(b, place.TabletId, place.Replicas[at]) {
+				t.Errorf("tablet %d is asked of be %d at %d of %v", place.TabletId, b.ID, at, place.Replicas)
+			}
+		}
 	}
 	light := w.upper().Children[0]
 	system := &physical.Node{Sort: &physical.Sort{}, Children: []*physical.Node{{System: &physical.System{}}, light}}

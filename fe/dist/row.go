@@ -23,14 +23,14 @@ func (s *Scanner) Row(ctx context.Context, snapshot *catalog.Catalog, id types.T
 	if !ok {
 		return nil, fmt.Errorf("tablet %d is not in the snapshot", id)
 	}
-	be := s.server(tab)
-	if be == 0 {
+	rep := s.server(tab)
+	if rep == nil {
 		return nil, ErrNoRowAnswer
 	}
 	var row *vec.Batch
-	req := &bepb.GetRequest{Fragment: fragment, Keys: [][]byte{key}, TabletId: uint64(id), Version: uint64(tab.Version),
+	req := &bepb.GetRequest{Fragment: fragment, Keys: [][]byte{key}, TabletId: uint64(id), ReplicaId: uint64(rep.ID), Version: uint64(tab.Version),
 		MemLimitBytes: s.settings().MemLimit}
-	done, err := s.clients.Get(ctx, s.live.Address(be), req, func(b []byte) (err error) {
+	done, err := s.clients.Get(ctx, s.live.Address(rep.BE), req, func(b []byte) (err error) {
 		row, err = vec.Decode(b)
 		return err
 	})
@@ -43,11 +43,11 @@ func (s *Scanner) Row(ctx context.Context, snapshot *catalog.Catalog, id types.T
 	return row, nil
 }
 
-// server picks any live replica that is up to date, 0 = none.
-func (s *Scanner) server(tab *catalog.Tablet) types.BEID {
+// server picks any live replica that is up to date, nil = none.
+func (s *Scanner) server(tab *catalog.Tablet) *catalog.Replica {
 	n := len(tab.Replicas)
 	if n == 0 {
-		return 0
+		return nil
 	}
 	first := 0
 	if n > 1 {
@@ -58,7 +58,7 @@ func (s *Scanner) server(tab *catalog.Tablet) types.BEID {
 		if r.Role == types.RoleLearner || r.Bad || !s.live.Alive(r.BE) || r.LastFailed != 0 && r.Version < tab.Version {
 			continue
 		}
-		return r.BE
+		return r
 	}
-	return 0
+	return nil
 }

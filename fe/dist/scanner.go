@@ -1,7 +1,8 @@
 // Package dist runs scan fragments on the BEs that hold the tablets and brings the rows back.
 //
 // A query reads one snapshot: the committed version of every tablet in one catalog (I4). A replica that does not
-// have that version says so and another one is asked; rows of another version are never taken. The answer of one call
+// have that version says so and another one is asked; rows of another version are never taken, nor those of a replica that the catalog
+// does not have. The answer of one call
 // is taken whole or not at all: it is kept aside, in memory and beyond a bound in a file, until its BE has said that
 // it is complete. So the death of a BE in the middle of an answer costs a second call and never a row twice.
 //
@@ -71,7 +72,8 @@ type Query struct {
 	Leads func(types.TabletID) (types.BEID, types.Epoch, bool)
 }
 
-// LostRowsError says that rows which the reading transaction wrote are gone with the leader that held them.
+// LostRowsError says that rows which the reading transaction wrote are gone with the leader that held them. It has no number: whether they can be
+// written again decides what the client hears.
 type LostRowsError struct{ Tablet types.TabletID }
 
 func (e *LostRowsError) Error() string {
@@ -129,6 +131,7 @@ func (r *run) gather(ctx context.Context, tablets []*target) exec.Stream {
 type target struct {
 	id      types.TabletID
 	version types.Version
+	replica types.ReplicaID // that is asked
 
 	own    bool // the transaction has written to it, under this leader and epoch
 	leader types.BEID
@@ -219,14 +222,16 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 	load := map[types.BEID]int{}
 	whole := r.agg || r.few.Load()
 	for _, t := range tablets {
-		be, ok, err := r.choose(cat, t, load)
+		rep, err := r.choose(cat, t, load)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !ok {
+		if rep == nil {
 			stuck = append(stuck, t)
 			continue
 		}
+		be := rep.BE
+		t.replica = rep.ID
 		load[be]++
 		at, seen := byBE[place{be, t.own}]
 		if !seen || !whole || t.alone {
@@ -241,19 +246,20 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 	return calls, stuck, nil
 }
 
-// choose picks the BE for one tablet: among live ones whose replica is up to date the one with the fewest tablets of
-// this scan, or for few rows with the most. A transaction reads what it wrote where it wrote it, at the leader of then.
-func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (types.BEID, bool, error) {
+// choose picks the replica for one tablet, nil = there is none: among those that are up to date on live BEs the one whose BE has the fewest
+// tablets of this scan, or for few rows the most. A transaction reads what it wrote where it wrote it, at the leader of then.
+func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (*catalog.Replica, error) {
 	tab, ok := cat.Tablet(t.id)
 	if t.own && (!ok || tab.Epoch != t.epoch) {
-		return 0, false, &LostRowsError{Tablet: t.id}
+		return nil, &LostRowsError{Tablet: t.id}
 	}
 	if !ok {
 		if tab, ok = r.q.Snapshot.Tablet(t.id); !ok { // dropped since: the BEs may still have it
-			return 0, false, nil
+			return nil, nil
 		}
 	}
-	best, bestLoad, few := types.BEID(0), 0, r.few.Load()
+	var best *catalog.Replica
+	bestLoad, few := 0, r.few.Load()
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
 		if rep.Role == types.RoleLearner || rep.Bad || rep.OfflineMs != 0 || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
@@ -262,11 +268,11 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {
 			continue
 		}
-		if best == 0 || !few && load[rep.BE] < bestLoad || few && load[rep.BE] > bestLoad {
-			best, bestLoad = rep.BE, load[rep.BE]
+		if best == nil || !few && load[rep.BE] < bestLoad || few && load[rep.BE] > bestLoad {
+			best, bestLoad = rep, load[rep.BE]
 		}
 	}
-	return best, best != 0, nil
+	return best, nil
 }
 
 // one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
@@ -290,7 +296,7 @@ func (r *run) request(c call) *bepb.ScanFragment {
 	set := r.s.settings()
 	req := &bepb.ScanFragment{ScanRequest: &bepb.ScanRequest{NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}, Beside: &r.fragment}
 	for _, t := range c.tablets {
-		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
+		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version), ReplicaId: uint64(t.replica)})
 		if t.own {
 			req.TxnId = uint64(r.q.Txn)
 		}
@@ -321,7 +327,7 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 	r.few.Store(false) // what does not go at once is given the time that it takes
 	switch {
 	case beclient.LostRows(err):
-		return nil, errors.Join(&LostRowsError{Tablet: c.tablets[0].id}, err)
+		return nil, &LostRowsError{Tablet: c.tablets[0].id}
 	case errors.Is(err, errMany):
 		return c.tablets, nil
 	case beclient.Unreachable(err):

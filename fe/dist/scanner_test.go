@@ -320,8 +320,12 @@ func TestLeaderLacksOwnRows(t *testing.T) {
 	})
 	q := &dist.Query{Snapshot: w.Log.Current(), Txn: 7, Leads: func(types.TabletID) (types.BEID, types.Epoch, bool) { return w.BEs[0].ID, 1, true }}
 	var lost *dist.LostRowsError
-	if _, err := read(w.scan(q, true)); !errors.As(err, &lost) || lost.Tablet != w.Tablets[0] {
+	_, err := read(w.scan(q, true))
+	if !errors.As(err, &lost) || lost.Tablet != w.Tablets[0] {
 		t.Errorf("%v, want the loss of the own rows", err)
+	}
+	if errors.As(err, new(*rpc.Error)) {
+		t.Errorf("%v has the number of the be, which does not know whether the rows are written again", err)
 	}
 }
 

@@ -157,6 +157,7 @@ type BE struct {
 	OnModify    func(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
 	OnFetch     func(req *bepb.ScanRequest) (*bepb.GetResponse, error) // nil = it is of a release before
+	OnGet       func(req *bepb.GetRequest) (*bepb.GetResponse, error)  // the same
 	OnScan      func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error
 	OnQuery     func(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error
 	OnHeartbeat func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error)
@@ -263,6 +264,17 @@ func (b *BE) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetRespons
 		return f(req)
 	}
 	return b.UnimplementedBackendServer.Fetch(ctx, req)
+}
+
+// Get is not there unless it is set.
+func (b *BE) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
+	b.mu.Lock()
+	f := b.OnGet
+	b.mu.Unlock()
+	if f != nil {
+		return f(req)
+	}
+	return b.UnimplementedBackendServer.Get(ctx, req)
 }
 
 // Query sends nothing.

@@ -260,13 +260,11 @@ func remote(err error) error {
 		return raftlog.ErrNoRoom
 	case ReasonUnknown:
 		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
-	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // the leader's address has an FE that came back on a blank disk: another will lead
-		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
 	case ReasonDropped:
 		return fmt.Errorf("%w: %w", raftlog.ErrDropped, err)
 	}
 	switch {
-	case beclient.Refused(err):
+	case rpc.NotBegun(err): // the process has ended, or has come back on a blank disk: another FE will lead
 		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
 	case beclient.Unreachable(err):
 		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
@@ -296,8 +294,7 @@ func commits(cmds []command.Command) bool {
 // withLeader runs a call on the leader, wherever it is, until it is answered. A call whose outcome is not known is
 // made again only if again is set.
 func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
-	begun := time.Now()
-	deadline := begun.Add(l.wait())
+	p := newPatience(l.wait())
 	var doubt error // of a try that may have been carried out: no later refusal takes that back
 	for {
 		moved := l.local.LeaderMoved()
@@ -324,10 +321,10 @@ func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, h
 		case !unknown && !refused:
 			return cmp.Or(doubt, err)
 		}
-		if time.Until(deadline) <= 0 {
-			return cmp.Or[error](doubt, &NoLeaderError{Waited: time.Since(begun), Last: err})
+		if p.spent() {
+			return cmp.Or[error](doubt, &NoLeaderError{Waited: time.Since(p.begun), Last: err})
 		}
-		l.pause(ctx, moved, deadline)
+		l.pause(ctx, moved)
 	}
 }
 
@@ -339,8 +336,8 @@ const answerGrace = 2 * time.Second
 const retryPause = 20 * time.Millisecond
 
 // pause waits until another leader is known, or a little.
-func (l *Log) pause(ctx context.Context, moved <-chan struct{}, deadline time.Time) {
-	timer := time.NewTimer(min(retryPause, time.Until(deadline)))
+func (l *Log) pause(ctx context.Context, moved <-chan struct{}) {
+	timer := time.NewTimer(retryPause)
 	defer timer.Stop()
 	select {
 	case <-moved:

@@ -321,7 +321,7 @@ func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *o
 		db, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
 		switch {
 		case err == nil:
-			d.add(t)
+			d.add(t, s.fullName(name))
 		case db == nil && !n.IfExists:
 			return err
 		default:
@@ -343,11 +343,14 @@ func (s *Session) fullName(name *parse.TableName) string {
 // dropping is what a DROP TABLE is about.
 type dropping struct {
 	tables       []*catalog.Table
+	names        []string // of tables
 	missing      []string
 	unreferenced bool // a parent is not dropped while its children stay
 }
 
-func (d *dropping) add(t *catalog.Table) { d.tables = append(d.tables, t) }
+func (d *dropping) add(t *catalog.Table, name string) {
+	d.tables, d.names = append(d.tables, t), append(d.names, name)
+}
 
 // has reports whether a table is among those that are dropped.
 func (d *dropping) has(t *catalog.Table) bool {
@@ -372,30 +375,48 @@ func (d *dropping) commands() []command.Command {
 // drop drops tables.
 func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *output) error {
 	if len(d.missing) > 0 && !ifExists {
-		return sqlErr(errno.BadTable, "Unknown table '%s'", strings.Join(d.missing, ","))
+		return d.unknown()
 	}
 	for _, t := range d.tables {
 		if err := s.droppable(s.sh.Log.Current(), t, d.has); err != nil {
 			return err
 		}
 	}
+	if err := s.dropFound(ctx, &d); err != nil {
+		return err
+	}
+	if len(d.missing) > 0 && !ifExists {
+		return d.unknown()
+	}
 	for _, m := range d.missing {
 		s.warn("Note", errno.BadTable, "Unknown table '"+m+"'")
 	}
-	if len(d.tables) > 0 {
-		results, err := s.sh.Log.Propose(ctx, d.commands()...) // one entry: all or, if the FE dies, none
-		if err != nil {
-			return err
-		}
-		for i, r := range results {
-			s.forgetTable(d.tables[i].ID)
-			err = errors.Join(err, r.Err)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return out.warned(s.warningCount())
+}
+
+// unknown is the error of a statement whose tables are not all there.
+func (d *dropping) unknown() error {
+	return sqlErr(errno.BadTable, "Unknown table '%s'", strings.Join(d.missing, ","))
+}
+
+// dropFound drops the tables that were found. One that somebody else has dropped meanwhile is missing.
+func (s *Session) dropFound(ctx context.Context, d *dropping) error {
+	if len(d.tables) == 0 {
+		return nil
+	}
+	results, err := s.sh.Log.Propose(ctx, d.commands()...) // one entry: all or, if the FE dies, none
+	if err != nil {
+		return err
+	}
+	for i, r := range results {
+		s.forgetTable(d.tables[i].ID)
+		if errors.As(r.Err, new(*catalog.ErrNotFound)) {
+			d.missing = append(d.missing, d.names[i])
+			continue
+		}
+		err = errors.Join(err, r.Err)
+	}
+	return err
 }
 
 func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out *output) error {

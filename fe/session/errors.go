@@ -24,6 +24,7 @@ func mysqlError(err error) error {
 	var (
 		refusal *txn.Refusal
 		retry   *txn.RetryError
+		lost    *dist.LostRowsError
 		unknown *txn.UnknownError
 		few     *ddl.TooFewError
 		none    *catalog.ErrNotFound
@@ -72,6 +73,8 @@ func mysqlError(err error) error {
 		return quorumError(copies)
 	case errors.As(err, &retry):
 		return sqlErr(errno.LockWaitTimeout, "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
+	case errors.As(err, &lost):
+		return sqlErr(errno.LockWaitTimeout, "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", lost.Error())
 	}
 	return sqlErr(errno.UnknownError, "%s", err.Error())
 }

@@ -8,12 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"stele/fe/dist"
 	"stele/fe/quorum"
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/raftlog"
 	"stele/meta/rpc"
+	"stele/proto/bepb"
+	"stele/sql/errno"
 )
 
 // TestNoRoomError: a log without room is 1021, unless the outcome of a commit is unknown: nothing may make that look certain.
@@ -96,6 +99,37 @@ func TestQuorumError(t *testing.T) {
 			if !strings.Contains(got, want) {
 				t.Errorf("%q lacks %q", got, want)
 			}
+		}
+	}
+}
+
+// TestLostRows: a client hears what became of its transaction, in words that are not those of the nodes among themselves.
+func TestLostRows(t *testing.T) {
+	lost := &dist.LostRowsError{Tablet: 71}
+	var known server.MySQLError
+	if got := mysqlError(lost); !errors.As(got, &known) {
+		t.Fatalf("%v has no number", got)
+	} else if code, _, _ := known.MySQL(); code != errno.LockWaitTimeout {
+		t.Errorf("a statement that may be repeated is %d", code)
+	}
+	s := &Session{sh: &Shared{Parts: Parts{Logger: slog.New(slog.DiscardHandler)}}}
+	stale := &txn.RetryError{Err: errors.New("tablet 71: epoch 3 is older than 4")}
+	for _, c := range []struct {
+		err  error
+		says string
+	}{
+		{errors.Join(lost, stale), "could not be written again in time"},
+		{errors.Join(stale, &txn.Refusal{Code: bepb.WriteResponse_CONFLICT, Msg: "tablet 71: a row changed at version 9"}), "another transaction changed them"},
+		{&txn.RetryError{Err: errors.New("tablet 71 is no more"), Gone: true}, "altered, truncated or dropped"},
+		{&txn.RetryError{Err: &catalog.ErrQuorum{Tablet: 5, Need: 2, Have: 1}}, "asks for 2 complete replicas of tablet 5"},
+		{errors.New("write on be 71: rpc error"), "could not be undone alone"},
+	} {
+		got := s.lostTransaction(c.err)
+		if !errors.As(got, &known) {
+			t.Fatalf("%v has no number", got)
+		}
+		if code, _, msg := known.MySQL(); code != errno.Deadlock || !strings.Contains(msg, c.says) || strings.Contains(msg, "71") || strings.Contains(msg, "\n") {
+			t.Errorf("%v is %d %s", c.err, code, msg)
 		}
 	}
 }

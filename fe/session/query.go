@@ -110,7 +110,7 @@ func (s *Session) finish(ctx context.Context, rows exec.Stream, err error) (exec
 func (s *Session) ended(ctx context.Context, err error) error {
 	var lost *dist.LostRowsError
 	if errors.As(err, &lost) {
-		return errors.Join(lostTransaction(err), s.rollback(ctx))
+		return errors.Join(s.lostTransaction(err), s.rollback(ctx))
 	}
 	return err
 }

@@ -50,7 +50,7 @@ func (s *Session) rollbackTo(ctx context.Context, name string, out *output) erro
 	}
 	if s.tx != nil {
 		if err := s.tx.RollbackTo(ctx, s.marks[i].mark); err != nil {
-			return errors.Join(lostTransaction(err), s.rollback(ctx))
+			return errors.Join(s.lostTransaction(err), s.rollback(ctx))
 		}
 	}
 	s.marks = s.marks[:i+1]

@@ -160,7 +160,7 @@ func (s *Session) dropTemporary(ctx context.Context, n *parse.DropTableStmt, out
 			db = s.db
 		}
 		if t, ok := s.temps.named(s.sh.Log.Current(), db, name.Name.O); ok {
-			d.add(t)
+			d.add(t, s.fullName(name))
 		} else {
 			d.missing = append(d.missing, s.fullName(name))
 		}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	err := t.Commit(ctx)
 	if mayRetry(err) {
-		return lostTransaction(err)
+		return s.lostTransaction(err)
 	}
 	return err
 }
@@ -334,7 +335,7 @@ func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, 
 			s.tx.Lost()
 		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
-			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
+			return errors.Join(s.lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
 		}
 		if conflicts(err) { // nothing binds the transaction to the state over which it lost
 			if _, err := s.read(ctx); err != nil {
@@ -355,7 +356,7 @@ func (s *Session) refresh(ctx context.Context) error {
 		return nil
 	}
 	if err := s.tx.Refresh(ctx); err != nil {
-		return errors.Join(lostTransaction(err), s.rollback(ctx))
+		return errors.Join(s.lostTransaction(err), s.rollback(ctx))
 	}
 	return nil
 }
@@ -367,7 +368,25 @@ func isGone(err error) bool {
 }
 
 // lostTransaction is the error of a statement whose failure cost the whole transaction.
-func lostTransaction(err error) error {
-	return sqlErr(errno.Deadlock, "The transaction was rolled back because a statement of it failed and could not be undone alone: %s; "+
-		"try restarting transaction", strings.ReplaceAll(err.Error(), "\n", "; "))
+func (s *Session) lostTransaction(err error) error {
+	s.sh.Logger.Warn("a transaction was rolled back", "conn", s.info.ID, "err", err)
+	return sqlErr(errno.Deadlock, "The transaction was rolled back: %s; try restarting transaction", whyLost(err))
+}
+
+// whyLost says why a statement could not be undone alone: what the transaction had written before had to be written again, and could not be.
+func whyLost(err error) string {
+	var copies *catalog.ErrQuorum
+	switch {
+	case errors.As(err, &copies):
+		return fmt.Sprintf("the write_quorum of the table asks for %d complete replicas of tablet %d and %d took it (SHOW BACKENDS)", copies.Need, copies.Tablet, copies.Have)
+	case txn.IsFull(err):
+		return "a backend has no room for its rows (SHOW BACKENDS)"
+	case conflicts(err):
+		return "the backend that led rows which it had written was replaced, and another transaction changed them before they could be written again"
+	case isGone(err), outdated(err):
+		return "a table that it had written to was altered, truncated or dropped"
+	case mayRetry(err):
+		return "the backend that led rows which it had written was replaced, and they could not be written again in time"
+	}
+	return "a statement of it failed and could not be undone alone"
 }

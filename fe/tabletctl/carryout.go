@@ -205,13 +205,17 @@ func (c *Controller) cloneRequest(a *sched.Action, replica types.ReplicaID) (*be
 	if !ok {
 		return nil, fmt.Errorf("source be %d is gone", a.Clone.SourceBE)
 	}
+	from := t.Replica(source.ID)
+	if from == nil {
+		return nil, fmt.Errorf("the replica on source be %d is gone", source.ID)
+	}
 	schema, err := cbor.Marshal(table.Schema)
 	if err != nil {
 		return nil, fmt.Errorf("encode the schema of table %d: %w", table.ID, err)
 	}
 	return &bepb.SubmitCloneRequest{TaskId: uint64(a.Task), TabletId: uint64(t.ID), TableId: uint64(t.Table), PartitionId: uint64(t.Partition),
 		ReplicaId: uint64(replica), Epoch: uint64(t.Epoch), Schema: schema, Source: beclient.Address(source.Host, source.Port),
-		SourceBe: uint64(source.ID), SourceDisk: uint64(a.Clone.SourceDisk), DiskId: uint64(a.Clone.DestDisk), Version: uint64(a.Clone.Version),
+		SourceBe: uint64(source.ID), SourceReplica: uint64(from.ID), SourceDisk: uint64(a.Clone.SourceDisk), DiskId: uint64(a.Clone.DestDisk), Version: uint64(a.Clone.Version),
 		TimeoutMs: a.Clone.TimeoutMs, StallMs: a.Clone.StallMs, Balance: a.Clone.Balance, Medium: uint32(a.Clone.Medium)}, nil
 }
 

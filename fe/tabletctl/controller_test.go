@@ -249,6 +249,9 @@ func (s *stage) finishClones() int {
 	for _, req := range reqs {
 		t, _ := cat.Tablet(types.TabletID(req.TabletId))
 		be := s.on[req.TaskId]
+		if source := t.Replica(types.BEID(req.SourceBe)); source != nil && uint64(source.ID) != req.SourceReplica {
+			s.t.Errorf("be %d is to clone replica %d of be %d, which has %d", be, req.SourceReplica, req.SourceBe, source.ID)
+		}
 		s.ctl.Notify(cluster.Event{Kind: cluster.CloneEnded, BE: be, Tablet: t.ID, Clone: &bepb.CloneStatus{TaskId: req.TaskId,
 			TabletId: req.TabletId, State: bepb.CloneStatus_DONE, Version: uint64(t.Version), DiskId: uint64(s.bes[be].Disks[0].ID), BytesDone: 1 << 20, ElapsedMs: 100}})
 	}

@@ -145,6 +145,9 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
 		part := &bepb.WriteRequest_Part{}
+		if err := checkSize(&w); err != nil {
+			return Counts{}, err
+		}
 		leader, err := t.part(cat, w, part)
 		if err != nil {
 			return Counts{}, err
@@ -185,6 +188,9 @@ func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite,
 		part  bepb.WriteRequest_Part
 		parts [1]*bepb.WriteRequest_Part
 	}{}
+	if err := checkSize(&w); err != nil {
+		return Counts{}, err
+	}
 	leader, err := t.part(cat, w, &one.part)
 	if err != nil {
 		return Counts{}, err

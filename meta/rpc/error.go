@@ -19,6 +19,7 @@ const (
 	ReasonWrongCluster = "wrong_cluster"
 	ReasonNoCluster    = "no_cluster"
 	ReasonPanic        = "panic"
+	ReasonStopping     = "stopping"
 )
 
 // Error is an error that keeps its MySQL number, SQLSTATE and reason on its way between processes. A handler returns

@@ -83,10 +83,7 @@ func openInside(s *PipeServer, remote netip.AddrPort, cluster *Cluster) (*inside
 	return w, nil
 }
 
-var (
-	errEnded    = status.Error(codes.Unavailable, "connection lost: the server has ended")
-	errStopping = status.Error(codes.Unavailable, "the server is stopping")
-)
+var errEnded = status.Error(codes.Unavailable, "connection lost: the server has ended")
 
 func (w *inside) usable() bool { return !w.failed.Load() }
 
@@ -162,11 +159,11 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 		timeout = time.Until(deadline)
 	}
 	if err := ctx.Err(); err != nil {
-		return status.FromContextError(err).Err()
+		return notBegun(status.FromContextError(err).Err())
 	}
 	c, err := w.begin(method, in, timeout)
 	if err != nil {
-		return err
+		return notBegun(err)
 	}
 	switch {
 	case !c.m.brief:
@@ -215,7 +212,7 @@ func (w *inside) startHere(method string, in, out proto.Message, timeout time.Du
 func (w *inside) started(method string, in, out proto.Message, timeout time.Duration, done func(error), run func(*insideCall)) {
 	c, err := w.begin(method, in, timeout)
 	if err != nil {
-		done(err)
+		done(notBegun(err))
 		return
 	}
 	w.s.wg.Add(1) // whoever ends the call ends it for the server as well: it is not to have stopped when the handler begins

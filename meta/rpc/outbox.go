@@ -58,7 +58,8 @@ func (o *Outbox) end() {
 // put queues a frame. It does not wait for a peer that takes nothing.
 func (o *Outbox) put(w *frameWriter, build func(dst []byte) ([]byte, error)) error {
 	if o == nil {
-		return w.post(build)
+		_, err := w.post(build)
+		return err
 	}
 	if err := w.queue(build); err != nil {
 		return err

@@ -98,7 +98,7 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	}
 	w, err := c.wayFor(ctx, in)
 	if err != nil {
-		return err
+		return notBegun(err)
 	}
 	if w == nil {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)
@@ -314,27 +314,35 @@ func (p *pipeConn) shared(ctx context.Context, method string, in, out proto.Mess
 		timeout = time.Until(deadline)
 	}
 	if timeout <= 0 {
-		return status.FromContextError(context.DeadlineExceeded).Err()
+		return notBegun(status.FromContextError(context.DeadlineExceeded).Err())
 	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
 	c := pipeCalls.Get().(*pipeCall)
 	id, err := p.register(c)
 	if err != nil {
-		return err
+		return notBegun(err)
 	}
 	// Not send: the caller heeds ctx, also while a peer that hangs leaves what it was sent.
-	err = p.w.post(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
+	end, err := p.w.post(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		pipeCalls.Put(c)
-		return p.unsent(err)
+		return p.ended(p.unsent(err), end)
 	}
 	f, err := p.awaitAnswer(ctx, id, c, timeout)
 	if err != nil {
-		return err
+		return p.ended(err, end)
 	}
 	pipeCalls.Put(c)
 	return p.outcome(f, out)
+}
+
+// ended is the error of a call without an answer, whose frame ends there.
+func (p *pipeConn) ended(err error, end int64) error {
+	if p.w.lost(end) {
+		return notBegun(err)
+	}
+	return err
 }
 
 // unsent returns what the caller is told of a call that could not be sent. If that is because of the pipe the next call has another one; the
@@ -399,8 +407,13 @@ func (p *pipeConn) awaitAnswer(ctx context.Context, id uint64, c *pipeCall, time
 	if !p.forget(id) {
 		return p.answered(<-c.done)
 	}
-	_ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+	p.cancel(id)
 	return frame{}, status.FromContextError(err).Err()
+}
+
+// cancel tells the peer that nobody waits for a call any more.
+func (p *pipeConn) cancel(id uint64) {
+	_, _ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
 }
 
 // answered tells an answer from the end of the pipe.

@@ -26,6 +26,7 @@ type direct struct {
 	r    *bufio.Reader
 	buf  []byte // of requests
 	last uint64 // id of the last call
+	sent bool   // all of the last call, as far as is known here
 }
 
 // directPause is how long calls take the pipe after a direct connection could not be made.
@@ -110,8 +111,9 @@ func (p *pipeConn) release(d *direct) {
 func (d *direct) call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
 	if err := d.build(method, in, timeout); err != nil {
 		d.p.release(d)
-		return status.Error(codes.Unavailable, "send: "+err.Error())
+		return notBegun(status.Error(codes.Unavailable, "send: "+err.Error()))
 	}
+	d.sent = false
 	f, err := d.exchange(ctx, timeout)
 	if err == nil {
 		err = d.p.outcome(f, out)
@@ -119,9 +121,20 @@ func (d *direct) call(ctx context.Context, method string, in, out proto.Message,
 		return err
 	}
 	// What still comes on this connection belongs to a call that nobody waits for.
-	d.forget()
+	if d.sent { // else the peer would take what follows for the rest of the call
+		d.forget()
+	}
 	_ = d.conn.Close() // its end is no news
-	defer d.p.release(nil)
+	err = d.failed(ctx, err)
+	if !d.sent {
+		err = notBegun(err)
+	}
+	d.p.release(nil)
+	return err
+}
+
+// failed is what the caller is told of a call that has failed on the way.
+func (d *direct) failed(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
@@ -172,6 +185,7 @@ func (d *direct) roundTrip() (frame, error) {
 	if _, err := d.conn.Write(d.buf); err != nil {
 		return frame{}, err
 	}
+	d.sent = true
 	f, err := readFrame(d.r)
 	if err == nil && f.id != d.last {
 		err = fmt.Errorf("%w: answer to call %d, not %d", errFrame, f.id, d.last)

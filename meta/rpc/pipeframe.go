@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"runtime"
 	"sync"
@@ -61,7 +62,9 @@ type frameWriter struct {
 	buf     []byte // frames to send
 	spare   []byte
 	sending bool
-	ending  bool // the connection is closed when all is sent
+	queued  int64 // bytes, since the beginning
+	given   int64 // of them the kernel has, or may have by now
+	ending  bool  // the connection is closed when all is sent
 	err     error
 	taken   *sync.Cond // of mu: some of buf has been sent, or there is an error
 
@@ -86,14 +89,26 @@ func (w *frameWriter) send(build func(dst []byte) ([]byte, error)) error {
 	return w.flushLocked(true)
 }
 
-// post is send for who must not wait for a peer that takes nothing: then another goroutine sends.
-func (w *frameWriter) post(build func(dst []byte) ([]byte, error)) error {
+// post is send for who must not wait for a peer that takes nothing: then another goroutine sends. end is where the frame ends among all bytes
+// (see lost).
+func (w *frameWriter) post(build func(dst []byte) ([]byte, error)) (end int64, err error) {
 	w.mu.Lock()
 	if err := w.queueLocked(build); err != nil {
 		w.mu.Unlock()
-		return err
+		return notQueued, err
 	}
-	return w.flushLocked(false)
+	end = w.queued
+	return end, w.flushLocked(false)
+}
+
+// notQueued is the end of a frame that was not even queued.
+const notQueued = math.MaxInt64
+
+// lost reports whether the peer does not have a frame that ends there, at least not all of it, and will not get it.
+func (w *frameWriter) lost(end int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return end == notQueued || w.err != nil && end > w.given
 }
 
 // queue is send without sending: that comes with pass, or with what somebody sends.
@@ -142,6 +157,7 @@ func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error 
 		return err // w.buf still ends before the frame
 	}
 	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-4))
+	w.queued += int64(len(out) - start)
 	w.buf = out
 	return nil
 }
@@ -168,6 +184,7 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 		if len(rest) == 0 {
 			out = w.buf
 			rest, w.buf = out, w.spare[:0]
+			w.given += int64(len(out))
 		}
 		w.mu.Unlock()
 		var err error
@@ -183,8 +200,7 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 			return
 		}
 		if err == nil && len(rest) > 0 {
-			err = w.all(rest)
-			rest = nil
+			rest, err = w.all(rest)
 		}
 		w.mu.Lock()
 		if w.spare = nil; cap(out) <= keptBuffer {
@@ -192,6 +208,7 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 		}
 		if err != nil {
 			w.err = err
+			w.given -= int64(len(rest))
 		}
 		w.taken.Broadcast()
 	}
@@ -236,14 +253,14 @@ func (w *frameWriter) some(out []byte) (rest []byte, err error) {
 }
 
 // all writes to a peer that is slow, and gives it up when it is too slow.
-func (w *frameWriter) all(out []byte) error {
+func (w *frameWriter) all(out []byte) (rest []byte, err error) {
 	if err := w.conn.SetWriteDeadline(time.Now().Add(pipeWriteMax)); err != nil {
-		return err
+		return out, err
 	}
-	if _, err := w.conn.Write(out); err != nil {
-		return err
+	if n, err := w.conn.Write(out); err != nil {
+		return out[n:], err
 	}
-	return w.conn.SetWriteDeadline(time.Time{})
+	return nil, w.conn.SetWriteDeadline(time.Time{})
 }
 
 // end closes the connection once all is sent.

@@ -40,7 +40,7 @@ func postAndRead(t *testing.T, connected func() (conn, peer net.Conn)) {
 		want := make([]byte, 0, frames*(size+4))
 		began := time.Now()
 		for i := range frames {
-			if err := w.post(func(dst []byte) ([]byte, error) { return append(dst, bytes.Repeat([]byte{byte(i)}, size)...), nil }); err != nil {
+			if _, err := w.post(func(dst []byte) ([]byte, error) { return append(dst, bytes.Repeat([]byte{byte(i)}, size)...), nil }); err != nil {
 				t.Fatal(err)
 			}
 			want = append(append(want, 0, 0x90, 1, 0), bytes.Repeat([]byte{byte(i)}, size)...)

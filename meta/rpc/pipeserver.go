@@ -412,7 +412,7 @@ func (p *pipePeer) call(f frame) (*servedCall, error) {
 	}
 	p.mu.Unlock()
 	if last {
-		return nil, p.reply(f.id, true, nil, status.Error(codes.Unavailable, "the server is stopping"))
+		return nil, p.reply(f.id, true, nil, errStopping)
 	}
 	return c, nil
 }

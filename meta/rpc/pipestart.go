@@ -47,7 +47,7 @@ func (c *Conn) invoke(method string, in, out proto.Message, timeout time.Duratio
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		done(status.Error(codes.Canceled, "the connection is closing"))
+		done(notBegun(status.Error(codes.Canceled, "the connection is closing")))
 		return
 	}
 	c.wg.Go(func() {
@@ -67,14 +67,14 @@ func (p *pipeConn) start(method string, in, out proto.Message, timeout time.Dura
 	}
 	id, err := p.register(c) // whoever takes it out of the calls again tells done
 	if err != nil {
-		done(err)
+		done(notBegun(err))
 		return
 	}
 	c.arm(timeout, func() {
 		if !p.forget(id) {
 			return
 		}
-		_ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+		p.cancel(id)
 		done(status.FromContextError(context.DeadlineExceeded).Err())
 	})
 	err = p.outbox.put(&p.w, func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })

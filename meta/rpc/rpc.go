@@ -34,8 +34,9 @@ const ClusterKey = "stele-cluster"
 // Bounds of every connection.
 const (
 	MaxMessage         = 64 << 20
-	DefaultTimeout     = 30 * time.Second // of a unary call whose caller gave no deadline
-	keepaliveTime      = 10 * time.Second // the least that gRPC lets a client ask for
+	MaxRows            = MaxMessage - 1<<20 // how long rows in a message may be: the rest is for what goes with them
+	DefaultTimeout     = 30 * time.Second   // of a unary call whose caller gave no deadline
+	keepaliveTime      = 10 * time.Second   // the least that gRPC lets a client ask for
 	keepaliveTimeout   = 3 * time.Second
 	maxStreamsPerPeer  = 4096
 	connectTimeout     = 3 * time.Second
@@ -221,7 +222,7 @@ func Dial(addr string, cfg DialConfig, extra ...grpc.DialOption) (*grpc.ClientCo
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		grpc.WithChainUnaryInterceptor(cfg.unary), grpc.WithChainStreamInterceptor(cfg.stream),
-		grpc.WithDisableServiceConfig(), grpc.WithContextDialer(connect),
+		grpc.WithDisableServiceConfig(), grpc.WithContextDialer(connect), grpc.WithStatsHandler(sentNotes{}),
 		experimental.WithBufferPool(Buffers), grpc.WithReadBufferSize(ioBuffer),
 	}
 	// passthrough: addresses are ours, a resolver or proxy setting of the machine has no say.
@@ -238,9 +239,10 @@ func (c *DialConfig) unary(ctx context.Context, method string, req, reply any, c
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	err := fromStatus(invoke(c.carry(ctx), method, req, reply, cc, opts...))
+	ctx, sent := watchSent(c.carry(ctx))
+	err := fromStatus(invoke(ctx, method, req, reply, cc, opts...))
 	c.tell(cc.Target(), method, err)
-	return err
+	return ofCall(err, sent)
 }
 
 // tell has Met told if a callee has refused a call because it is of another cluster.
@@ -251,9 +253,10 @@ func (c *DialConfig) tell(target, method string, err error) {
 }
 
 func (c *DialConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, start grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	s, err := start(c.carry(ctx), desc, cc, method, opts...)
+	ctx, sent := watchSent(c.carry(ctx))
+	s, err := start(ctx, desc, cc, method, opts...)
 	if err != nil {
-		return nil, fromStatus(err)
+		return nil, ofCall(fromStatus(err), sent)
 	}
 	return clientStream{s, c, cc.Target(), method}, nil
 }

@@ -2651,8 +2651,9 @@ type DigestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Verify        bool                   `protobuf:"varint,3,opt,name=verify,proto3" json:"verify,omitempty"` // read every row, rather than trust what was noted when it was written
-	Schema        []byte                 `protobuf:"bytes,4,opt,name=schema,proto3" json:"schema,omitempty"`  // CBOR of types.Schema, for a replica that has not heard of it; empty = any
+	Verify        bool                   `protobuf:"varint,3,opt,name=verify,proto3" json:"verify,omitempty"`                        // read every row, rather than trust what was noted when it was written
+	Schema        []byte                 `protobuf:"bytes,4,opt,name=schema,proto3" json:"schema,omitempty"`                         // CBOR of types.Schema, for a replica that has not heard of it; empty = any
+	ReplicaId     uint64                 `protobuf:"varint,5,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"` // as in ScanRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2713,6 +2714,13 @@ func (x *DigestRequest) GetSchema() []byte {
 		return x.Schema
 	}
 	return nil
+}
+
+func (x *DigestRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
 }
 
 type DigestResponse struct {
@@ -2800,7 +2808,8 @@ type SubmitCloneRequest struct {
 	TimeoutMs     int64                  `protobuf:"varint,13,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	Balance       bool                   `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"` // takes a balance slot
 	Medium        uint32                 `protobuf:"varint,15,opt,name=medium,proto3" json:"medium,omitempty"`
-	StallMs       int64                  `protobuf:"varint,16,opt,name=stall_ms,json=stallMs,proto3" json:"stall_ms,omitempty"` // the source may owe a message for so long; 0 = until the timeout
+	StallMs       int64                  `protobuf:"varint,16,opt,name=stall_ms,json=stallMs,proto3" json:"stall_ms,omitempty"`                   // the source may owe a message for so long; 0 = until the timeout
+	SourceReplica uint64                 `protobuf:"varint,17,opt,name=source_replica,json=sourceReplica,proto3" json:"source_replica,omitempty"` // what is to be cloned; 0 = whichever the source has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2947,6 +2956,13 @@ func (x *SubmitCloneRequest) GetStallMs() int64 {
 	return 0
 }
 
+func (x *SubmitCloneRequest) GetSourceReplica() uint64 {
+	if x != nil {
+		return x.SourceReplica
+	}
+	return 0
+}
+
 type SubmitCloneResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3070,6 +3086,7 @@ type FetchChangesRequest struct {
 	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
 	To            uint64                 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"` // 0 = the newest
 	Balance       bool                   `protobuf:"varint,5,opt,name=balance,proto3" json:"balance,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,6,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"` // as in ScanRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3137,6 +3154,13 @@ func (x *FetchChangesRequest) GetBalance() bool {
 		return x.Balance
 	}
 	return false
+}
+
+func (x *FetchChangesRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
 }
 
 type FetchChangesResponse struct {
@@ -3217,7 +3241,8 @@ type FetchSnapshotRequest struct {
 	// What an interrupted clone has left at the destination (tablet.Store.ResumeToken): the source leaves it out.
 	ResumeToken []byte `protobuf:"bytes,8,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// The destination knows chunks whose row groups are sealed by the hash of their content.
-	Sealed        bool `protobuf:"varint,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed        bool   `protobuf:"varint,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	ReplicaId     uint64 `protobuf:"varint,10,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"` // as in ScanRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3292,6 +3317,13 @@ func (x *FetchSnapshotRequest) GetSealed() bool {
 		return x.Sealed
 	}
 	return false
+}
+
+func (x *FetchSnapshotRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
 }
 
 type FetchSnapshotResponse struct {
@@ -3420,6 +3452,7 @@ type GetRequest struct {
 	NowUs         int64                  `protobuf:"varint,5,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
 	MemLimitBytes int64                  `protobuf:"varint,6,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
 	TxnId         uint64                 `protobuf:"varint,7,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,8,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"` // as in ScanRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3499,6 +3532,13 @@ func (x *GetRequest) GetMemLimitBytes() int64 {
 func (x *GetRequest) GetTxnId() uint64 {
 	if x != nil {
 		return x.TxnId
+	}
+	return 0
+}
+
+func (x *GetRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
 	}
 	return 0
 }
@@ -4275,7 +4315,8 @@ type QueryRequest_Tablet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	At            []uint32               `protobuf:"varint,3,rep,packed,name=at,proto3" json:"at,omitempty"` // BEs that can serve it, as places in addresses; any of them will do
+	At            []uint32               `protobuf:"varint,3,rep,packed,name=at,proto3" json:"at,omitempty"`             // BEs that can serve it, as places in addresses; any of them will do
+	Replicas      []uint64               `protobuf:"varint,4,rep,packed,name=replicas,proto3" json:"replicas,omitempty"` // that each of them has; none = any, as in ScanRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4327,6 +4368,13 @@ func (x *QueryRequest_Tablet) GetVersion() uint64 {
 func (x *QueryRequest_Tablet) GetAt() []uint32 {
 	if x != nil {
 		return x.At
+	}
+	return nil
+}
+
+func (x *QueryRequest_Tablet) GetReplicas() []uint64 {
+	if x != nil {
+		return x.Replicas
 	}
 	return nil
 }
@@ -4688,9 +4736,11 @@ func (x *HardenRequest_Item) GetReplicaId() uint64 {
 }
 
 type ScanRequest_Tablet struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
-	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	TabletId uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	Version  uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// That the catalog has here: another one, which came back with an old disk, may have versions that were given up. 0 = any.
+	ReplicaId     uint64 `protobuf:"varint,3,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4735,6 +4785,13 @@ func (x *ScanRequest_Tablet) GetTabletId() uint64 {
 func (x *ScanRequest_Tablet) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
+	}
+	return 0
+}
+
+func (x *ScanRequest_Tablet) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
 	}
 	return 0
 }
@@ -5033,7 +5090,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vBAD_REPLICA\x10\t\x12\n" +
 	"\n" +
 	"\x06FAILED\x10\n" +
-	"\"\xd1\x02\n" +
+	"\"\xed\x02\n" +
 	"\fQueryRequest\x12\x12\n" +
 	"\x04plan\x18\x01 \x01(\fR\x04plan\x121\n" +
 	"\atablets\x18\x02 \x03(\v2\x17.be.QueryRequest.TabletR\atablets\x12\x1c\n" +
@@ -5041,11 +5098,12 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06now_us\x18\x04 \x01(\x03R\x05nowUs\x12\x1b\n" +
 	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12&\n" +
 	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12/\n" +
-	"\x14group_concat_max_len\x18\a \x01(\x03R\x11groupConcatMaxLen\x1aO\n" +
+	"\x14group_concat_max_len\x18\a \x01(\x03R\x11groupConcatMaxLen\x1ak\n" +
 	"\x06Tablet\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x0e\n" +
-	"\x02at\x18\x03 \x03(\rR\x02at\"%\n" +
+	"\x02at\x18\x03 \x03(\rR\x02at\x12\x1a\n" +
+	"\breplicas\x18\x04 \x03(\x04R\breplicas\"%\n" +
 	"\rQueryResponse\x12\x14\n" +
 	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xb4\x02\n" +
 	"\x10ReplicateRequest\x12\x15\n" +
@@ -5100,28 +5158,32 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12\x1d\n" +
 	"\n" +
 	"tablet_ids\x18\x02 \x03(\x04R\ttabletIds\"\x0f\n" +
-	"\rAbortResponse\"\xf2\x01\n" +
+	"\rAbortResponse\"\x91\x02\n" +
 	"\vScanRequest\x12\x1a\n" +
 	"\bfragment\x18\x01 \x01(\fR\bfragment\x120\n" +
 	"\atablets\x18\x02 \x03(\v2\x16.be.ScanRequest.TabletR\atablets\x12\x15\n" +
 	"\x06now_us\x18\x03 \x01(\x03R\x05nowUs\x12&\n" +
 	"\x0fmem_limit_bytes\x18\x04 \x01(\x03R\rmemLimitBytes\x12\x15\n" +
-	"\x06txn_id\x18\x05 \x01(\x04R\x05txnId\x1a?\n" +
+	"\x06txn_id\x18\x05 \x01(\x04R\x05txnId\x1a^\n" +
 	"\x06Tablet\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"$\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x03 \x01(\x04R\treplicaId\"$\n" +
 	"\fScanResponse\x12\x14\n" +
-	"\x05batch\x18\x01 \x01(\fR\x05batch\"v\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"\x95\x01\n" +
 	"\rDigestRequest\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06verify\x18\x03 \x01(\bR\x06verify\x12\x16\n" +
-	"\x06schema\x18\x04 \x01(\fR\x06schema\"}\n" +
+	"\x06schema\x18\x04 \x01(\fR\x06schema\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x05 \x01(\x04R\treplicaId\"}\n" +
 	"\x0eDigestResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12%\n" +
-	"\x0eschema_version\x18\x04 \x01(\rR\rschemaVersion\"\xca\x03\n" +
+	"\x0eschema_version\x18\x04 \x01(\rR\rschemaVersion\"\xf1\x03\n" +
 	"\x12SubmitCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x19\n" +
@@ -5142,17 +5204,20 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"timeout_ms\x18\r \x01(\x03R\ttimeoutMs\x12\x18\n" +
 	"\abalance\x18\x0e \x01(\bR\abalance\x12\x16\n" +
 	"\x06medium\x18\x0f \x01(\rR\x06medium\x12\x19\n" +
-	"\bstall_ms\x18\x10 \x01(\x03R\astallMs\"\x15\n" +
+	"\bstall_ms\x18\x10 \x01(\x03R\astallMs\x12%\n" +
+	"\x0esource_replica\x18\x11 \x01(\x04R\rsourceReplica\"\x15\n" +
 	"\x13SubmitCloneResponse\"-\n" +
 	"\x12CancelCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\"\x15\n" +
-	"\x13CancelCloneResponse\"\x89\x01\n" +
+	"\x13CancelCloneResponse\"\xa8\x01\n" +
 	"\x13FetchChangesRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x18\n" +
-	"\abalance\x18\x05 \x01(\bR\abalance\"\xe4\x01\n" +
+	"\abalance\x18\x05 \x01(\bR\abalance\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x06 \x01(\x04R\treplicaId\"\xe4\x01\n" +
 	"\x14FetchChangesResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x129\n" +
@@ -5161,7 +5226,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"totalBytes\x1a<\n" +
 	"\x06Change\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\fR\apayload\"\xd4\x01\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"\xf3\x01\n" +
 	"\x14FetchSnapshotRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x1f\n" +
@@ -5169,7 +5234,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"minVersion\x12\x18\n" +
 	"\abalance\x18\x04 \x01(\bR\abalance\x12!\n" +
 	"\fresume_token\x18\b \x01(\fR\vresumeToken\x12\x16\n" +
-	"\x06sealed\x18\t \x01(\bR\x06sealedJ\x04\b\x05\x10\x06J\x04\b\x06\x10\aJ\x04\b\a\x10\b\"\x91\x02\n" +
+	"\x06sealed\x18\t \x01(\bR\x06sealed\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\n" +
+	" \x01(\x04R\treplicaIdJ\x04\b\x05\x10\x06J\x04\b\x06\x10\aJ\x04\b\a\x10\b\"\x91\x02\n" +
 	"\x15FetchSnapshotResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
@@ -5183,7 +5251,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x04more\x18\t \x03(\fR\x04more\x12\x1d\n" +
 	"\n" +
 	"kept_bytes\x18\f \x01(\x03R\tkeptBytesJ\x04\b\n" +
-	"\x10\vJ\x04\b\v\x10\f\"\xc9\x01\n" +
+	"\x10\vJ\x04\b\v\x10\f\"\xe8\x01\n" +
 	"\n" +
 	"GetRequest\x12\x1a\n" +
 	"\bfragment\x18\x01 \x01(\fR\bfragment\x12\x12\n" +
@@ -5192,7 +5260,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x15\n" +
 	"\x06now_us\x18\x05 \x01(\x03R\x05nowUs\x12&\n" +
 	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12\x15\n" +
-	"\x06txn_id\x18\a \x01(\x04R\x05txnId\"=\n" +
+	"\x06txn_id\x18\a \x01(\x04R\x05txnId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\b \x01(\x04R\treplicaId\"=\n" +
 	"\vGetResponse\x12\x18\n" +
 	"\abatches\x18\x01 \x03(\fR\abatches\x12\x14\n" +
 	"\x05large\x18\x02 \x01(\bR\x05large\"e\n" +

@@ -14,8 +14,8 @@ import (
 var fieldsKnown = map[proto.Message]int{
 	&WriteRequest{}: 7, &WriteRequest_Part{}: 15, &ReplicaAddress{}: 6, &WriteResponse{}: 6, &WriteResponse_Part{}: 11,
 	&WriteResponse_Failure{}: 2, &ReplicateRequest{}: 2, &ReplicateRequest_Part{}: 8, &ReplicateResponse{}: 2, &PublishRequest{}: 1,
-	&PublishRequest_Item{}: 4, &PublishResponse{}: 1, &GetRequest{}: 7, &GetResponse{}: 2, &ModifyRequest{}: 9, &ModifyResponse{}: 6,
-	&ScanRequest{}: 5, &ScanRequest_Tablet{}: 2,
+	&PublishRequest_Item{}: 4, &PublishResponse{}: 1, &GetRequest{}: 8, &GetResponse{}: 2, &ModifyRequest{}: 9, &ModifyResponse{}: 6,
+	&ScanRequest{}: 5, &ScanRequest_Tablet{}: 3,
 }
 
 var byHand bool

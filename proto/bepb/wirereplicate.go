@@ -168,7 +168,8 @@ func (m *GetRequest) AppendWire(dst []byte) ([]byte, bool) {
 	dst = appendNumber(dst, 4, m.Version)
 	dst = appendNumber(dst, 5, uint64(m.NowUs))
 	dst = appendNumber(dst, 6, uint64(m.MemLimitBytes))
-	return appendNumber(dst, 7, m.TxnId), plain(m.unknownFields)
+	dst = appendNumber(dst, 7, m.TxnId)
+	return appendNumber(dst, 8, m.ReplicaId), plain(m.unknownFields)
 }
 
 // WireBytes is no less than what the message takes.
@@ -198,6 +199,8 @@ func (m *GetRequest) ParseWire(b []byte) bool {
 			m.MemLimitBytes = int64(v)
 		case 7<<3 | varint:
 			m.TxnId = v
+		case 8<<3 | varint:
+			m.ReplicaId = v
 		default:
 			return false
 		}

@@ -8,7 +8,8 @@ func (m *ScanRequest) AppendWire(dst []byte) ([]byte, bool) {
 		var at int
 		dst, at = begin(dst, 2)
 		dst = appendNumber(dst, 1, t.TabletId)
-		dst = end(appendNumber(dst, 2, t.Version), at)
+		dst = appendNumber(dst, 2, t.Version)
+		dst = end(appendNumber(dst, 3, t.ReplicaId), at)
 		ok = ok && plain(t.unknownFields)
 	}
 	dst = appendNumber(dst, 3, uint64(m.NowUs))
@@ -49,6 +50,8 @@ func (m *ScanRequest_Tablet) parse(b []byte) bool {
 			m.TabletId = v
 		case 2<<3 | varint:
 			m.Version = v
+		case 3<<3 | varint:
+			m.ReplicaId = v
 		default:
 			return false
 		}

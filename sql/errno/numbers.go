@@ -222,7 +222,7 @@ var (
 	GroupingNotGrouped        = declare(3580, "HY000", "GROUPING() of what is not grouped by")
 	FrameStart                = declare(3584, "HY000", "a frame that starts where none can")
 	FrameEnd                  = declare(3585, "HY000", "a frame that ends where none can")
-	FrameBound                = declare(3586, "HY000", "a bound of a frame that is negative, NULL or no number")
+	FrameBound                = declare(3586, "HY000", "a bound of a frame that is negative, NULL or no number, or a frame that ends before it begins")
 	RangeNeedsOrder           = declare(3587, "HY000", "a RANGE frame of N rows before or after, without one ORDER BY")
 	RangeOfMoments            = declare(3588, "HY000", "a RANGE frame over moments whose bound is no INTERVAL")
 	RangeOfNumbers            = declare(3589, "HY000", "a RANGE frame over numbers whose bound is an INTERVAL")

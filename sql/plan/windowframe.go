@@ -22,6 +22,8 @@ func (s *selecter) frame(e *env, f *physical.WindowFunc, spec *ast.WindowSpec, k
 		return errorf(errno.FrameStart, "Window '%s': frame start cannot be UNBOUNDED FOLLOWING.", spec.Name.O)
 	case to.UnBounded && to.Type == ast.Preceding:
 		return errorf(errno.FrameEnd, "Window '%s': frame end cannot be UNBOUNDED PRECEDING.", spec.Name.O)
+	case boundPlace(from) > boundPlace(to): // two of one kind may leave no rows between them
+		return wrongBound(spec.Name.O)
 	}
 	switch spec.Frame.Type {
 	case ast.Rows:
@@ -43,6 +45,21 @@ func (s *selecter) frame(e *env, f *physical.WindowFunc, spec *ast.WindowSpec, k
 		return err
 	}
 	return refuse("GROUPS frames")
+}
+
+// boundPlace says where an end of a frame is as against the current row.
+func boundPlace(n *ast.FrameBound) int {
+	switch n.Type {
+	case ast.Preceding:
+		return -1
+	case ast.Following:
+		return 1
+	}
+	return 0
+}
+
+func wrongBound(window string) error {
+	return errorf(errno.FrameBound, "Window '%s': frame start or end is negative, NULL or of non-integral type", window)
 }
 
 // bound reads one end of a ROWS frame.
@@ -142,7 +159,7 @@ func (r *rangeBinder) bound(n *ast.FrameBound) (*expr.Node, error) {
 
 // offset is a constant that is not negative.
 func (r *rangeBinder) offset(n ast.ExprNode) (*expr.Node, error) {
-	wrong := errorf(errno.FrameBound, "Window '%s': frame start or end is negative, NULL or of non-integral type", r.window)
+	wrong := wrongBound(r.window)
 	by, err := r.e.value(n)
 	if err != nil {
 		return nil, err

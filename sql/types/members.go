@@ -156,6 +156,9 @@ func bitValue(v vec.Value, from mt.ColumnType, env Env) (uint64, bool) {
 		if from.IsInteger() && !from.Unsigned {
 			return uint64(v.I), true // a negative number is its bits
 		}
+		if from.Phys() == mt.PhysFloat64 { // cut, where a DECIMAL is rounded
+			v.F = math.Trunc(v.F)
+		}
 		return wholeNumber(v, from, env)
 	}
 	b := bytes.TrimLeft(v.B, "\x00")

@@ -96,7 +96,7 @@ func cloneTaskRow(e *stmt.Env, t *sched.Task) stmt.Row {
 	var db, table any
 	if tab, ok := e.Catalog.Tablet(t.Tablet); ok {
 		if p, ok := stmt.PlaceOf(e.Catalog, tab); ok {
-			db, table = p.DB.Name, p.Table.Name
+			db, table = p.DB.Name, e.Owner(p.Table).Name
 		}
 	}
 	return append(stmt.Row{db, table, t.ID}, procTaskRow(e, t)...)

@@ -67,8 +67,8 @@ var TabletColumns = stmt.Cols(`
 	CheckVersionHash        int   Always -1.
 	VersionCount            int   Versions that it keeps apart, -1 until reported.
 	PathHash                int   Id of its disk, -1 until reported.
-	MetaUrl                 text  Debug page of the replica on its BE.
-	CompactionStatus        text  Debug page of its compaction.
+	MetaUrl                 text  Debug page of the replica on its BE; without PROCESS and SUPER *:0 stands for the BE.
+	CompactionStatus        text  Debug page of its compaction, likewise.
 `)
 
 var _ = stmt.Register(stmt.Statement{
@@ -181,6 +181,9 @@ func factsOf(e *stmt.Env, tab *catalog.Tablet, r *catalog.Replica) replicaFacts 
 		port = m.HTTPPort
 	}
 	host := beclient.Address(be.Host, port)
+	if !e.Operates() {
+		host = "*:0"
+	}
 	f.metaURL = fmt.Sprintf("http://%s/api/meta/header/%d", host, tab.ID)
 	f.compaction = fmt.Sprintf("http://%s/api/compaction/show?tablet_id=%d", host, tab.ID)
 	return f

@@ -149,7 +149,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "disks", Doc
 		total_bytes      int   Size.
 		available_bytes  int   Free.
 		data_used_bytes  int   Of replicas.
-		tablets          int   Replicas on it.
+		tablets          int   Replicas on it, with those that are not cleared away yet after they, or their table, were dropped.
 		clone_slots_used int   Clones that it takes part in.
 		error            text  Why it is OFFLINE or READ_ONLY.
 	`),

@@ -114,7 +114,7 @@ func (h *Host) Join(cluster types.ClusterID, be types.BEID) error {
 	h.mu.RUnlock()
 	if opened {
 		if have != want {
-			return fmt.Errorf("this be is be %d of cluster %s and cannot join cluster %s as be %d", have.BE, have.Cluster, cluster, be)
+			return &MistakenError{Is: have, Asked: want}
 		}
 		return nil
 	}
@@ -211,6 +211,21 @@ func (e *ForeignError) Error() string {
 	}
 	return whose + fmt.Sprintf("Its replicas are missing on be %d: put the disk back there (SHOW BACKENDS names its host) and start both bes again. "+
 		"Empty it by hand only if be %[1]d was dropped, or if all replicas of the cluster are complete without it (ADMIN SHOW REPLICA STATUS)", e.Owner.BE)
+}
+
+// MistakenError refuses a heartbeat that is meant for another BE than the one that the disks here make this.
+type MistakenError struct {
+	Is    Identity
+	Asked Identity
+}
+
+func (e *MistakenError) Error() string {
+	if e.Is.Cluster != e.Asked.Cluster {
+		return fmt.Sprintf("the disks here make this be %d of cluster %s: it cannot join cluster %s as be %d. Have storage_root_path name disks of that one "+
+			"or blank ones, or drop the backend that is not here (ALTER SYSTEM DROP BACKEND)", e.Is.BE, e.Is.Cluster, e.Asked.Cluster, e.Asked.BE)
+	}
+	return fmt.Sprintf("the disks here are those of be %d, be %d is expected here: put them back where be %[1]d is (SHOW BACKENDS names its host), and those of be %[2]d here, "+
+		"and start both bes again", e.Is.BE, e.Asked.BE)
 }
 
 // foreign refuses a root that says it belongs to somebody else, or does not say it legibly.

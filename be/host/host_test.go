@@ -45,8 +45,15 @@ func TestJoinIsForGood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if h.Join("two", 3) == nil || h.Join("one", 4) == nil {
-		t.Fatal("a be of one cluster joined another, or as another")
+	for _, c := range []struct {
+		cluster types.ClusterID
+		be      types.BEID
+		says    string
+	}{{"two", 3, "be 3 of cluster one: it cannot join cluster two"}, {"one", 4, "put them back where be 3 is"}} {
+		var refusal *MistakenError
+		if err := h.Join(c.cluster, c.be); !errors.As(err, &refusal) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("be 3 of cluster one was asked to be %d of %s: %v", c.be, c.cluster, err)
+		}
 	}
 	closed(t, h)
 	again := newHost(t, root)
@@ -137,7 +144,7 @@ func TestDisksOfAnotherBE(t *testing.T) {
 		if err := h.OpenKnown(); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Join("one", be); err == nil || !strings.Contains(err.Error(), "cannot join") {
+		if err := h.Join("one", be); err == nil || !strings.Contains(err.Error(), "put them back") {
 			t.Errorf("be %d with the disks of the other: %v", be, err)
 		}
 		closed(t, h)

@@ -60,7 +60,29 @@ type Server struct {
 	bepb.UnimplementedBackendServer
 	Parts
 	cpu      processor
+	refused  refusals
 	creating sync.Mutex // two calls for one tablet must not choose two disks
+}
+
+// refusals remembers why a heartbeat was refused last: whoever is mistaken about this BE asks twice a second, and the log need not say
+// each time what it has said.
+type refusals struct {
+	mu   sync.Mutex
+	why  string
+	said time.Time
+}
+
+const sayAgain = time.Minute
+
+// news reports whether why has not been said of late.
+func (r *refusals) news(why string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if why == r.why && now.Sub(r.said) < sayAgain {
+		return false
+	}
+	r.why, r.said = why, now
+	return true
 }
 
 // New returns a server over the parts.
@@ -73,7 +95,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		return nil, status.Error(codes.InvalidArgument, "a heartbeat must carry a cluster id")
 	}
 	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
-		s.Log.Warn("a heartbeat was refused", "its_cluster", string(cluster), "its_be_id", req.BeId, "err", err)
+		if s.refused.news(err.Error(), time.Now()) {
+			s.Log.Warn("heartbeats are refused", "its_cluster", string(cluster), "its_be_id", req.BeId, "err", err)
+		}
 		return nil, refuseHeartbeat(err, s.Host.Identity(), cluster)
 	}
 	if err := s.Cluster.Adopt(cluster); err != nil {

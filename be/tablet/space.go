@@ -3,6 +3,9 @@ package tablet
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"stele/be/tablet/space"
 	"stele/be/tablet/wire"
@@ -37,6 +40,35 @@ func (s *Store) newSpace() *space.Gauge {
 		Dir: s.dir, Capacity: s.opt.Capacity, Used: func() int64 { return s.meta.Size() + s.data.Size() },
 		FloodBytes: s.opt.FloodBytes, FloodPercent: s.opt.FloodPercent, Now: s.opt.Now, Measure: s.opt.Faults.Space,
 	})
+}
+
+// openingCost is what the files take that both instances make when they are opened: their first pages, and the registers beside them.
+const openingCost = 4 << 20
+
+// roomToOpen refuses a disk that has no room for what opening it writes: what its logs hold becomes tables, and Badger writes new logs through
+// mappings, where a page that the disk cannot give ends the process, and with it the other disks of the BE.
+func (s *Store) roomToOpen() error {
+	need := int64(openingCost)
+	for _, pattern := range []string{"*.mem", "FRONT.*"} {
+		logs, err := filepath.Glob(filepath.Join(s.dir, "*", pattern))
+		if err != nil {
+			return err
+		}
+		for _, log := range logs {
+			var st unix.Stat_t
+			if err := unix.Stat(log, &st); err == nil { // Badger makes them larger than what they hold
+				need += st.Blocks * 512
+			}
+		}
+	}
+	available, err := s.space.Outside()
+	if err != nil {
+		return fmt.Errorf("measure free space: %w", err)
+	}
+	if available < need {
+		return fmt.Errorf("%d bytes are free and %d are needed to open it: make room on its file system, then it opens by itself: %w", available, need, ErrDiskFull)
+	}
+	return nil
 }
 
 // writable refuses writes on a failed disk and below the flood stage.

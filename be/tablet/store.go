@@ -99,6 +99,9 @@ func Open(dir string, opt Options) (*Store, error) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("open disk: %w", err)
 		}
+		if err := s.roomToOpen(); err != nil {
+			return nil, fmt.Errorf("open disk %s: %w", dir, err)
+		}
 	}
 	if err := s.openStores(); err != nil {
 		return nil, fmt.Errorf("open disk %s: %w", dir, err)

@@ -203,9 +203,9 @@ func (c *Checker) ask(ctx context.Context, tab *catalog.Tablet, rep *catalog.Rep
 	case err == nil:
 		out.Verdict, out.Digest, out.Rows = Agrees, resp.Digest, resp.Rows
 	case beclient.Corrupt(err):
-		out.Verdict, out.Why = Unreadable, err.Error()
+		out.Verdict, out.Why = Unreadable, beclient.Reason(err)
 	default:
-		out.Why = err.Error()
+		out.Why = beclient.Reason(err)
 	}
 	return out, beclient.Gone(err)
 }

@@ -146,6 +146,9 @@ func TestCheckAndAct(t *testing.T) {
 			var got []string
 			for _, rep := range r.Replicas {
 				got = append(got, rep.Verdict.String())
+				if strings.Contains(rep.Why, "rpc error") {
+					t.Errorf("the words of the protocol are in the reason %q", rep.Why)
+				}
 			}
 			if s := strings.Join(got, " "); s != c.want {
 				t.Fatalf("verdicts %s, want %s", s, c.want)

@@ -188,3 +188,33 @@ func TestCancelledRecoveryIsLeftAlone(t *testing.T) {
 		t.Fatalf("ordered again: %+v", got)
 	}
 }
+
+// TestHealthyAgainSaysSo: a repair that waited in vain and then is not needed any more does not end with what it had waited for.
+func TestHealthyAgainSaysSo(t *testing.T) {
+	v := onDisks(ledByFirst([]BE{{ID: 1, Alive: true}, {ID: 2, Alive: true}}, 1))
+	s := New()
+	s.GrantTasks(1, 100_000)
+	l := DefaultLimits()
+	l.DelayFactorMs = 0
+	now := int64(1_000_000)
+	next := func() Output {
+		now += 20_000
+		return s.Step(Input{NowMs: now, View: NewView(v.BEs, v.Tablets), Scan: true, Limits: l})
+	}
+	v.Tablets[0].Want = 3
+	next()
+	waiting := s.Pending()
+	if len(waiting) != 1 || waiting[0].Err == "" {
+		t.Fatalf("a tablet without a third backend: %+v", waiting)
+	}
+	v.Tablets[0].Want = 2
+	for range 50 {
+		if out := next(); len(out.Ended) > 0 {
+			if e := out.Ended[0]; e.State != Finished || e.Err != "healthy again before anything was done" {
+				t.Errorf("it ended %s: %q", e.State, e.Err)
+			}
+			return
+		}
+	}
+	t.Error("the task never ended")
+}

@@ -18,7 +18,7 @@ func (s *Scheduler) plan(task *Task) bool {
 	s.recount(task, v.Copies)
 	task.VisibleVersion, task.CommittedVersion = t.Version, t.Version
 	if v.Status == Healthy {
-		s.end(task, Finished, "")
+		s.end(task, Finished, "healthy again before anything was done")
 		return false
 	}
 	if s.delayed(t, v) {

@@ -74,6 +74,8 @@ type Statement struct {
 	Open bool
 	// Acts: it shows rows and changes something, too.
 	Acts bool
+	// Shows: Do makes a table whose columns depend on the arguments, and changes nothing.
+	Shows bool
 	// Local: the FE that has the session answers, from the catalog, the session or its own memory. Other statements go
 	// to the leading FE, so that every FE answers alike.
 	Local bool

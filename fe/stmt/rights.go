@@ -14,11 +14,14 @@ func Needs(id string) []account.Need {
 	switch {
 	case s.Open:
 		return nil
-	case s.Do != nil, s.Acts:
+	case s.Do != nil && !s.Shows, s.Acts:
 		return []account.Need{{Privileges: model.PrivSuper}}
 	}
-	return []account.Need{{Privileges: model.PrivProcess | model.PrivSuper}}
+	return []account.Need{{Privileges: operator}}
 }
+
+// operator is what shows the cluster to an account: one of these.
+const operator = model.PrivProcess | model.PrivSuper
 
 // Sees reports whether the account of the session may know of a table or, with table "", of a database.
 func (e *Env) Sees(database, table string) bool {
@@ -28,6 +31,9 @@ func (e *Env) Sees(database, table string) bool {
 
 // Holds reports whether the account has one of some privileges on *.*.
 func (e *Env) Holds(any model.Privilege) bool { return e.Rights == nil || e.Rights.On("", "")&any != 0 }
+
+// Operates reports whether the account may see how the cluster is doing: its nodes, and where everybody's replicas are.
+func (e *Env) Operates() bool { return e.Holds(operator) }
 
 // OwnProcesses are the sessions that the account may see: with PROCESS all of them, else those of its user.
 func (e *Env) OwnProcesses() []Process {

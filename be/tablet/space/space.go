@@ -94,6 +94,16 @@ func (g *Gauge) Measure() (total, available int64, err error) {
 	return g.total, g.available, g.err
 }
 
+// Outside returns how many bytes the file system has for everybody, whatever Capacity leaves of them.
+func (g *Gauge) Outside() (available int64, err error) {
+	if g.opt.Measure != nil {
+		_, available, err = g.opt.Measure()
+		return available, err
+	}
+	_, available, err = statfs(g.opt.Dir)
+	return available, err
+}
+
 func statfs(dir string) (total, available int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

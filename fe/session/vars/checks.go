@@ -128,6 +128,10 @@ var sqlModes = []string{"ALLOW_INVALID_DATES", "ANSI_QUOTES", "ERROR_FOR_DIVISIO
 	"NO_AUTO_VALUE_ON_ZERO", "NO_BACKSLASH_ESCAPES", "NO_ENGINE_SUBSTITUTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ONLY_FULL_GROUP_BY",
 	"PIPES_AS_CONCAT", "STRICT_ALL_TABLES", "STRICT_TRANS_TABLES"}
 
+// forgottenModes are of servers before MySQL 8: the mysqldump of MariaDB asks for them with --skip-opt. What they leave out of SHOW CREATE TABLE
+// stays in it, which those who read it take as well; they are not in the value afterwards.
+var forgottenModes = []string{"NO_FIELD_OPTIONS", "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS"}
+
 func checkSQLMode(s string) (string, error) {
 	if s == "" {
 		return "", nil
@@ -136,7 +140,7 @@ func checkSQLMode(s string) (string, error) {
 	for _, m := range strings.Split(strings.ToUpper(s), ",") {
 		m = strings.TrimSpace(m)
 		switch {
-		case m == "":
+		case m == "", slices.Contains(forgottenModes, m):
 		case m == "TRADITIONAL":
 			out = append(out, strings.Split(defaultSQLMode, ",")...)
 		case slices.Contains(sqlModes, m):

@@ -56,6 +56,7 @@ func TestAssign(t *testing.T) {
 		{"autocommit", "2", "", 1231},
 		{"sql_mode", "ansi_quotes , no_auto_value_on_zero", "ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO", 0},
 		{"sql_mode", "", "", 0},
+		{"sql_mode", "STRICT_ALL_TABLES,NO_KEY_OPTIONS,NO_TABLE_OPTIONS,NO_FIELD_OPTIONS", "STRICT_ALL_TABLES", 0},
 		{"sql_mode", "WHATEVER", "", 1231},
 		{"time_zone", "+05:30", "+05:30", 0},
 		{"time_zone", "Nowhere/Else", "", 1298},

@@ -26,7 +26,10 @@ var _ = stmt.Register(stmt.Statement{
 				bes++
 			}
 		}
-		if n < 1 || n > int64(bes) {
+		switch {
+		case n < 1:
+			return stmt.Result{}, stmt.Refusal("Invalid option replica: %d; a tablet has at least one replica", n)
+		case n > int64(bes):
 			return stmt.Result{}, stmt.Refusal("Out of dnodes: %d replicas need as many backends that are not being decommissioned, there are %d", n, bes)
 		}
 		var cmds []command.Command

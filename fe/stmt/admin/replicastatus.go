@@ -36,7 +36,7 @@ const (
 // statusWords are the statuses that WHERE STATUS takes.
 var statusWords = []string{statusOK, statusDead, statusVersion, "SCHEMA_ERROR", statusMissing, "BAD"}
 
-var statusCondition = syntax.MustCompile("STATUS {op: =|!=} <status:string>")
+var statusCondition = syntax.MustCompile("STATUS {op: =|!=|'<>'} <status:string>")
 
 var _ = stmt.Register(stmt.Statement{
 	Name:   "admin_show_replica_status",

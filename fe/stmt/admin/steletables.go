@@ -29,10 +29,11 @@ func eachReplica(row func(e *stmt.Env, p stmt.Place, tab *catalog.Tablet, r *cat
 }
 
 var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "tablets",
-	Doc: "One row per replica: all that SHOW TABLETS tells, where it belongs, who leads, and how far it is behind.",
+	Doc: "One row per replica, those of unique keys with them: all that SHOW TABLETS tells, where it belongs, who leads, and how far it is behind.",
 	Columns: stmt.Concat(stmt.Cols(`
 		DbName          name  Database.
 		TableName       name  Table.
+		IndexName       name  The name of the unique key that the replica is of; else the table's name.
 		PartitionName   name  Partition.
 		Bucket          int   Number of the bucket in its partition.
 	`), TabletColumns, stmt.Cols(`
@@ -52,7 +53,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "tablets",
 		Medium          name  HDD or SSD, NULL until its BE has reported it.
 	`)),
 	Rows: eachReplica(func(e *stmt.Env, p stmt.Place, tab *catalog.Tablet, r *catalog.Replica) stmt.Row {
-		row := append(stmt.Row{p.DB.Name, p.Table.Name, p.Part.Name, tab.Bucket}, tabletRow(e, tab, r)...)
+		row := append(stmt.Row{p.DB.Name, e.Owner(p.Table).Name, e.IndexName(p.Table), p.Part.Name, tab.Bucket}, tabletRow(e, tab, r)...)
 		var leader, reported, lag any
 		if tab.Leader != 0 {
 			leader = tab.Leader
@@ -148,7 +149,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "disks", Doc
 		total_bytes      int   Size.
 		available_bytes  int   Free.
 		data_used_bytes  int   Of replicas.
-		tablets          int   Replicas on it.
+		tablets          int   Replicas on it, with those that are not cleared away yet after they, or their table, were dropped.
 		clone_slots_used int   Clones that it takes part in.
 		error            text  Why it is OFFLINE or READ_ONLY.
 	`),

@@ -165,7 +165,7 @@ func singleReplica(e *stmt.Env, bes []*catalog.BE) (string, bool) {
 	for _, be := range bes {
 		for tab := range e.Catalog.TabletsOn(be.ID) {
 			if p, ok := stmt.PlaceOf(e.Catalog, tab); ok && p.Part.Replicas == 1 {
-				return p.DB.Name + "." + p.Table.Name, true
+				return p.DB.Name + "." + e.Owner(p.Table).Name, true
 			}
 		}
 	}

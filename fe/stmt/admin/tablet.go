@@ -67,8 +67,8 @@ var TabletColumns = stmt.Cols(`
 	CheckVersionHash        int   Always -1.
 	VersionCount            int   Versions that it keeps apart, -1 until reported.
 	PathHash                int   Id of its disk, -1 until reported.
-	MetaUrl                 text  Debug page of the replica on its BE.
-	CompactionStatus        text  Debug page of its compaction.
+	MetaUrl                 text  Debug page of the replica on its BE; without PROCESS and SUPER *:0 stands for the BE.
+	CompactionStatus        text  Debug page of its compaction, likewise.
 `)
 
 var _ = stmt.Register(stmt.Statement{
@@ -76,8 +76,9 @@ var _ = stmt.Register(stmt.Statement{
 	Open: true,
 	Syntax: "SHOW {TABLET|TABLETS} FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>] [WHERE <where:expr>] " +
 		"[ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc:     "One row per replica of a table, by tablet and replica. WHERE and ORDER BY take any expression over the columns.",
-	Columns: TabletColumns,
+	Doc: "One row per replica of a table and of its unique keys, by tablet and replica; IndexName tells them apart. " +
+		"WHERE and ORDER BY take any expression over the columns.",
+	Columns: stmt.Concat(TabletColumns, indexColumn),
 	Rows: func(_ context.Context, e *stmt.Env, a syntax.Args) ([]stmt.Row, error) {
 		t, err := e.UserTableArg(a, "table")
 		if sqlErr, ok := sqltypes.AsError(err); ok && sqlErr.Code == errno.NoSuchTable {
@@ -91,10 +92,30 @@ var _ = stmt.Register(stmt.Statement{
 		if err != nil {
 			return nil, unknownPartition(t, a, err)
 		}
-		return TabletRows(e, parts...), nil
+		return indexedTabletRows(e, e.WithKeys(t, parts)), nil
 	},
 	Examples: []string{"SHOW TABLETS FROM db1.t1", "SHOW TABLET FROM t1 PARTITION (p1) WHERE State = 'NORMAL' ORDER BY DataSize DESC LIMIT 10"},
 })
+
+// indexColumn says of which index of its table a tablet is.
+var indexColumn = stmt.Cols(`
+	IndexName               text  The name of the unique key that the tablet is of; else the table's name.
+`)
+
+// indexedTabletRows are the replicas of partitions by tablet and replica, each with the index that it is of.
+func indexedTabletRows(e *stmt.Env, parts []*catalog.Partition) []stmt.Row {
+	rows := TabletRows(e, parts...)
+	for i, row := range rows {
+		name := ""
+		if tab, ok := e.Catalog.Tablet(row[0].(types.TabletID)); ok {
+			if t, ok := e.Catalog.TableByID(tab.Table); ok {
+				name = e.IndexName(t)
+			}
+		}
+		rows[i] = append(row, name)
+	}
+	return rows
+}
 
 // unknownPartition is what SHOW TABLET says of a partition that is not there.
 func unknownPartition(t *catalog.Table, a syntax.Args, err error) error {
@@ -160,6 +181,9 @@ func factsOf(e *stmt.Env, tab *catalog.Tablet, r *catalog.Replica) replicaFacts 
 		port = m.HTTPPort
 	}
 	host := beclient.Address(be.Host, port)
+	if !e.Operates() {
+		host = "*:0"
+	}
 	f.metaURL = fmt.Sprintf("http://%s/api/meta/header/%d", host, tab.ID)
 	f.compaction = fmt.Sprintf("http://%s/api/compaction/show?tablet_id=%d", host, tab.ID)
 	return f

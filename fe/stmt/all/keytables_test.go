@@ -51,9 +51,15 @@ func TestKeysAreShown(t *testing.T) {
 		t.Errorf("unhealthy and inconsistent are %v, not %s", r, ids)
 	}
 	for sql, want := range map[string]int{
-		"ADMIN SHOW REPLICA STATUS FROM items":                       12,
-		"ADMIN SHOW REPLICA STATUS FROM items PARTITION (p1)":        6,
-		"ADMIN SHOW REPLICA STATUS FROM items WHERE STATUS = 'DEAD'": 1,
+		"ADMIN SHOW REPLICA STATUS FROM items":                                    12,
+		"ADMIN SHOW REPLICA STATUS FROM items PARTITION (p1)":                     6,
+		"ADMIN SHOW REPLICA STATUS FROM items WHERE STATUS = 'DEAD'":              1,
+		"SHOW TABLETS FROM items":                                                 12,
+		"SHOW TABLETS FROM items PARTITION (p2)":                                  6,
+		"SHOW PROC '/dbs/shop/items/partitions/p2'":                               2,
+		"SHOW PROC '/dbs/shop/items/partitions/p2/by_name'":                       3,
+		"SHOW PROC '/dbs/shop/items/partitions/p2/by_name/" + hurt.String() + "'": 3,
+		"SHOW PROC '/dbs/shop/items/partitions/p1/by_name/" + hurt.String() + "'": 0,
 		"SHOW VGROUPS":         4,
 		"SHOW DATA FROM items": 3,
 	} {
@@ -67,6 +73,22 @@ func TestKeysAreShown(t *testing.T) {
 	}
 	if r := stmttest.MustRun(t, w, "SHOW TABLET "+hurt.String()).Rows[0]; r[1] != "items" || r[3] != "by_name" {
 		t.Errorf("a tablet of the key is said to be of %v, index %v", r[1], r[3])
+	}
+	listed := stmttest.MustRun(t, w, "SHOW TABLETS FROM items")
+	table, _ := stmt.SystemTable(stmt.SteleDB, "tablets")
+	rows, err := table.Rows(t.Context(), w.Env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]stmt.Result{"SHOW TABLETS": listed, "stele.tablets": {Columns: table.Columns, Rows: rows}} {
+		at := slices.IndexFunc(r.Columns, func(c stmt.Column) bool { return c.Name == "IndexName" })
+		of := map[any]int{}
+		for _, row := range r.Rows {
+			of[row[at]]++
+		}
+		if of["items"] != 6 || of["by_name"] != 6 {
+			t.Errorf("%s has replicas of %v", name, of)
+		}
 	}
 	stmttest.MustRun(t, w, "ADMIN REPAIR TABLE items PARTITION (p2)")
 	if n := len(slices.Collect(w.Cat.Hints())); n != 2 {

@@ -88,7 +88,7 @@ func leaderRows(e *stmt.Env, state string, plan sched.LeaderPlan, job any) []stm
 		var db, table, from any
 		if tab, ok := e.Catalog.Tablet(m.Tablet); ok {
 			if p, ok := stmt.PlaceOf(e.Catalog, tab); ok {
-				db, table = p.DB.Name, p.Table.Name
+				db, table = p.DB.Name, e.Owner(p.Table).Name
 			}
 		}
 		if m.From != 0 {

@@ -36,8 +36,8 @@ var (
 		Nodes text A node below.
 	`)
 	procPartColumns = stmt.Cols(`
-		IndexId                  int   Id of the table.
-		IndexName                text  The table's name.
+		IndexId                  int   Id of the table, or of a unique key.
+		IndexName                text  The table's name, or that of the key.
 		State                    text  NORMAL.
 		LastConsistencyCheckTime text  N/A.
 	`)
@@ -195,18 +195,39 @@ func procPartitions(c procCall, t *catalog.Table) (stmt.Result, error) {
 	if p == nil {
 		return c.fail("Unknown partition id or name \"%s\"", part)
 	}
-	if len(c.rest) == 0 {
-		return c.table(procPartColumns, []stmt.Row{{t.ID, t.Name, "NORMAL", "N/A"}})
+	return procIndexes(c, t, p)
+}
+
+// procIndexes answers a partition of a table and below: the table itself is an index of it, and each of its unique keys.
+func procIndexes(c procCall, t *catalog.Table, p *catalog.Partition) (stmt.Result, error) {
+	var rows []stmt.Row
+	var part string
+	below := len(c.rest) > 0
+	if below {
+		part, c = c.next()
 	}
-	part, c = c.next()
-	if !isIndex(t, part) {
+	var of *catalog.Partition
+	for _, q := range c.WithKeys(t, []*catalog.Partition{p}) {
+		index, _, ok := c.Catalog.TableOfPartition(q.ID)
+		if !ok {
+			continue
+		}
+		name := c.IndexName(index)
+		rows = append(rows, stmt.Row{index.ID, name, "NORMAL", "N/A"})
+		if of == nil && below && (part == strconv.FormatUint(uint64(index.ID), 10) || strings.EqualFold(part, name)) {
+			of = q
+		}
+	}
+	switch {
+	case !below:
+		return c.table(procPartColumns, rows)
+	case of == nil:
 		return c.fail("Index[%s] does not exist.", part)
-	}
-	if len(c.rest) == 0 {
-		return c.table(admin.TabletColumns, admin.TabletRows(c.Env, p))
+	case len(c.rest) == 0:
+		return c.table(admin.TabletColumns, admin.TabletRows(c.Env, of))
 	}
 	part, c = c.next()
-	return c.tablet(part, func(tab *catalog.Tablet) bool { return tab.Partition == p.ID })
+	return c.tablet(part, func(tab *catalog.Tablet) bool { return tab.Partition == of.ID })
 }
 
 // tablet answers the replicas of the tablet that a part names; one that is unknown has none.

@@ -23,6 +23,7 @@ var _ = stmt.Register(stmt.Statement{
 	Do: func(_ context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, error) {
 		return showProc(e, a.String("path"))
 	},
+	Shows:    true,
 	Examples: []string{"SHOW PROC '/backends'", "SHOW PROC '/dbs/db1/t1/partitions'", "SHOW PROC '/cluster_balance/pending_tablets'"},
 })
 

@@ -50,7 +50,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "fe_tablet_
 	}})
 
 var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "clone_tasks",
-	Doc: "The tasks of the control loop, all of them, with the progress of those that copy now.",
+	Doc: "The tasks of the control loop, all of them, with the progress of those that copy now: those that run, those that wait, and those that are over.",
 	Columns: stmt.Concat(stmt.Cols(`
 		DbName    name  Database, NULL when the tablet is gone.
 		TableName name  Table.
@@ -72,7 +72,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SteleDB, Name: "clone_tasks
 		for i := range running {
 			rows = append(rows, append(cloneTaskRow(e, &running[i].Task), progress(&running[i])...))
 		}
-		for _, list := range []func(stmt.Control) []sched.Task{stmt.Control.History, stmt.Control.Pending} {
+		for _, list := range []func(stmt.Control) []sched.Task{stmt.Control.Pending, stmt.Control.History} {
 			for _, t := range tasksOf(e, list) {
 				rows = append(rows, append(cloneTaskRow(e, &t), t.Full, "", t.Bytes, nil, nil, nil))
 			}
@@ -96,7 +96,7 @@ func cloneTaskRow(e *stmt.Env, t *sched.Task) stmt.Row {
 	var db, table any
 	if tab, ok := e.Catalog.Tablet(t.Tablet); ok {
 		if p, ok := stmt.PlaceOf(e.Catalog, tab); ok {
-			db, table = p.DB.Name, p.Table.Name
+			db, table = p.DB.Name, e.Owner(p.Table).Name
 		}
 	}
 	return append(stmt.Row{db, table, t.ID}, procTaskRow(e, t)...)

@@ -83,27 +83,38 @@ async function glance() {
   const up = rows => rows.filter(r => yes(r.Alive)).length;
   const real = databases.filter(d => d.DbName !== "Total");
   const sick = sum(real, "UnhealthyTabletNum"), tablets = sum(real, "TabletNum");
+  const down = new Set(backends.filter(r => !yes(r.Alive)).map(r => String(r.BackendId))); // what is known of their disks is of before
+  const underWay = r => ["PENDING", "RUNNING"].includes(r.State), moving = clones.filter(underWay);
   const going = operations.filter(o => !["DONE", "FAILED", "CANCELLED"].includes(o.state));
   at("tiles").replaceChildren(
     tile("frontends alive", up(frontends) + " / " + frontends.length, up(frontends) < frontends.length ? "bad" : ""),
     tile("backends alive", up(backends) + " / " + backends.length, up(backends) < backends.length ? "bad" : ""),
     tile("tablets healthy", tablets - sick + " / " + tablets, sick ? "bad" : ""),
-    tile("clones under way", clones.length, clones.length ? "busy" : ""),
+    tile("repairs and moves under way", moving.length, moving.length ? "busy" : ""),
     tile("operations under way", going.length, going.length ? "busy" : ""));
   draw("frontends", frontends, [["name", r => r.Name], ["role", r => r.Role], ["alive", r => alive(r.Alive)], ["MySQL", r => r.IP + ":" + r.QueryPort],
     ["journal", r => r.ReplayedJournalId], ["version", r => r.Version], ["since", r => r.StartTime], ["", r => r.ErrMsg]]);
   draw("backends", backends, [["id", r => r.BackendId], ["address", r => r.IP + ":" + r.BePort], ["alive", r => alive(r.Alive)], ["replicas", r => r.TabletNum],
     ["data", r => r.DataUsedCapacity], ["memory", r => r.MemUsedPct], ["CPU", r => r.CpuUsedPct], ["location", r => r.Location], ["since", r => r.LastStartTime],
     ["", r => [yes(r.SystemDecommissioned) ? "decommissioned" : "", r.SilentPeers ? "hears nothing of " + r.SilentPeers : "", r.ErrMsg].filter(Boolean).join("; ")]]);
-  draw("disks", disks, [["backend", r => r.be_id], ["path", r => r.path], ["medium", r => r.medium], ["state", r => state(r.state, ["ONLINE"])], ["used", used],
+  draw("disks", disks, [["backend", r => r.be_id], ["path", r => r.path], ["medium", r => r.medium], ["state", r => down.has(String(r.be_id)) ? element("span", "backend down", "bad") : state(r.state, ["ONLINE"])], ["used", used],
     ["data", r => size(r.data_used_bytes)], ["replicas", r => r.tablets], ["clone slots in use", r => r.clone_slots_used], ["", r => r.error]]);
   draw("databases", real, [["name", r => r.DbName], ["tables", r => r.TableNum], ["tablets", r => r.TabletNum], ["replicas", r => r.ReplicaNum],
     ["unhealthy", r => r.UnhealthyTabletNum], ["inconsistent", r => r.InconsistentTabletNum]], "no databases yet");
-  any("clones", tables[5], "nothing is being cloned");
+  tasks("clones", moving, "nothing is being cloned");
+  tasks("cloned", clones.filter(r => !underWay(r)).slice(0, 10), "nothing has been cloned since this frontend leads");
   any("unhealthy", tables[6], "none: every tablet has all its replicas");
   draw("operations", operations.slice(-10).reverse(), [["id", r => r.id], ["kind", r => r.kind], ["target", r => r.target],
     ["state", r => element("span", r.state, r.state === "DONE" ? "good" : going.includes(r) ? "busy" : "bad")], ["done", r => Number(r.total) ? r.done + " / " + r.total : ""],
     ["started", r => r.started], ["ended", r => r.ended], ["", r => r.message]], "no operations yet");
+}
+
+// tasks shows tasks of the scheduler: what is done for which tablet, how far it is, and what it waits for or came to.
+function tasks(id, rows, empty) {
+  draw(id, rows, [["table", r => r.TableName ? r.DbName + "." + r.TableName : ""], ["tablet", r => r.TabletId], ["type", r => r.Type], ["because", r => r.Status],
+    ["state", r => element("span", r.State, {FINISHED: "good", PENDING: "busy", RUNNING: "busy"}[r.State] || "bad")], ["priority", r => r.DynmPrio],
+    ["from", r => Number(r.SrcBe) > 0 ? r.SrcBe : ""], ["to", r => Number(r.DestBe) > 0 ? r.DestBe : ""], ["copied", r => Number(r.BytesDone) ? size(r.BytesDone) : ""],
+    ["done", r => r.Percent === null ? "" : Math.round(r.Percent) + " %"], ["since", r => r.Create], ["ended", r => r.Finished === "N/A" ? "" : r.Finished], ["", r => r.ErrMsg]], empty);
 }
 
 // any shows a table as it is.

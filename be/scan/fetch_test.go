@@ -135,38 +135,44 @@ func TestFetch(t *testing.T) {
 
 // TestPagesReadShares: the first rows of several tablets are read as each has them, not all of them in each.
 func TestPagesReadShares(t *testing.T) {
-	const limit = 900
-	for _, desc := range []bool{false, true} {
-		s, h, req := newScanner(t)
-		req.Tablets = req.Tablets[1:] // those in rowsets
-		f := physical.Fragment{Schema: fetchSchema(), Columns: []types.ColumnID{1, 2},
-			TopN: &physical.Sort{Keys: []expr.SortKey{{Expr: &expr.Node{Kind: expr.NodeColumn, Type: big}, Desc: desc}}, Limit: limit}}
-		var err error
-		if req.Fragment, err = physical.EncodeFragment(&f); err != nil {
-			t.Fatal(err)
+	for _, limit := range []int64{900, 3000} {
+		pageReadsShares(t, limit, false)
+		pageReadsShares(t, limit, true)
+	}
+}
+
+// pageReadsShares asks two tablets for the first rows, or the last.
+func pageReadsShares(t *testing.T, limit int64, desc bool) {
+	t.Helper()
+	s, h, req := newScanner(t)
+	req.Tablets = req.Tablets[1:] // those in rowsets
+	f := physical.Fragment{Schema: fetchSchema(), Columns: []types.ColumnID{1, 2},
+		TopN: &physical.Sort{Keys: []expr.SortKey{{Expr: &expr.Node{Kind: expr.NodeColumn, Type: big}, Desc: desc}}, Limit: limit}}
+	var err error
+	if req.Fragment, err = physical.EncodeFragment(&f); err != nil {
+		t.Fatal(err)
+	}
+	before := h.Disks()[0].Store.Counters().RowsPicked
+	resp, err := s.Fetch(context.Background(), req)
+	if err != nil || resp.Large {
+		t.Fatal(resp.GetLarge(), err)
+	}
+	if picked := h.Disks()[0].Store.Counters().RowsPicked - before; picked < limit || picked > limit*3/2 {
+		t.Errorf("%d rows are read for the first %d", picked, limit)
+	}
+	var all []string
+	for i := range perTablet {
+		for id := 2; id <= 3; id++ {
+			all = append(all, fmt.Sprint(3*i+id, " ", i))
 		}
-		before := h.Disks()[0].Store.Counters().RowsPicked
-		resp, err := s.Fetch(context.Background(), req)
-		if err != nil || resp.Large {
-			t.Fatal(resp.GetLarge(), err)
-		}
-		if picked := h.Disks()[0].Store.Counters().RowsPicked - before; picked < limit || picked > limit*3/2 {
-			t.Errorf("%d rows are read for the first %d", picked, limit)
-		}
-		var all []string
-		for i := range perTablet {
-			for id := 2; id <= 3; id++ {
-				all = append(all, fmt.Sprint(3*i+id, " ", i))
-			}
-		}
-		want := all[:limit]
-		if desc {
-			want = all[len(all)-limit:]
-		}
-		slices.Sort(want)
-		if got := rowsOf(t, resp.Batches); !slices.Equal(got, want) {
-			t.Errorf("desc %v: %d rows, want %d", desc, len(got), len(want))
-		}
+	}
+	want := all[:limit]
+	if desc {
+		want = all[int64(len(all))-limit:]
+	}
+	slices.Sort(want)
+	if got := rowsOf(t, resp.Batches); !slices.Equal(got, want) {
+		t.Errorf("desc %v: %d rows, want %d", desc, len(got), len(want))
 	}
 }
 

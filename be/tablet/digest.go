@@ -255,14 +255,15 @@ func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
 	for g := range w.r.groups {
 		start, ge := w.r.starts[g], &w.r.groups[g]
 		fresh := ge.MaxVersion > d.from
-		if !fresh && ended.CardinalityInRange(uint64(start), uint64(start)+uint64(ge.Rows)) == 0 {
+		gone := ended.CardinalityInRange(uint64(start), uint64(start)+uint64(ge.Rows))
+		if !fresh && gone == 0 {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		part := digestDiff{s: d.s, ids: d.ids, from: d.from}
-		err := d.s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+		err := d.view(w, g, fresh || gone*pickedRows > uint64(ge.Rows), func(group *rowset.Group) error {
 			part.sum, part.rows = 0, 0
 			for i := range group.Vectors() {
 				if err := part.vector(w, g, group, i, ended, before, after); err != nil {
@@ -278,6 +279,14 @@ func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
 		d.rows += part.rows
 	}
 	return nil
+}
+
+// view opens a row group to read most of it, or some rows.
+func (d *digestDiff) view(w *rowsetView, g int, most bool, fn func(*rowset.Group) error) error {
+	if most {
+		return d.s.t.s.viewGroup(w.r.group(g), fn)
+	}
+	return d.s.t.s.viewRows(w.r, g, fn)
 }
 
 // known counts the rows that have ended and of which the hash is known, and returns them. Those of a row group with rows that are younger
@@ -328,11 +337,38 @@ func (d *digestDiff) vector(w *rowsetView, g int, group *rowset.Group, i int, en
 	if len(plus)+len(minus) == 0 {
 		return nil
 	}
-	cols, err := d.s.decodeColumns(group, i, 0, group.VectorRows(i), d.ids, newVector)
+	if (len(plus)+len(minus))*pickedRows <= n {
+		if err := d.pick(group, i*vec.MaxRows, plus, 1); err != nil {
+			return err
+		}
+		return d.pick(group, i*vec.MaxRows, minus, -1)
+	}
+	cols, err := d.s.decodeColumns(group, i, 0, n, d.ids, newVector)
 	if err != nil {
 		return err
 	}
 	d.add(&vec.Batch{Cols: cols, N: n}, plus, minus)
+	return nil
+}
+
+// pickedRows is as many rows as one costs that is read alone.
+const pickedRows = 32
+
+// pick adds rows of a row group, counted from one, without decoding those between them, or takes them off.
+func (d *digestDiff) pick(group *rowset.Group, from int, rows []int32, sign int64) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	at := make([]int, len(rows))
+	for i, row := range rows {
+		at[i] = from + int(row)
+	}
+	cols, err := d.s.pickColumns(group, at, d.ids)
+	if err != nil {
+		return err
+	}
+	d.sum += uint64(sign) * rowhash.Sum(&vec.Batch{Cols: cols, N: len(rows)}, d.ids)
+	d.rows += sign * int64(len(rows))
 	return nil
 }
 

@@ -22,8 +22,12 @@ type First struct {
 	Best *Best
 }
 
-// mostFirst is up to how many rows a scan goes by the order.
-const mostFirst = 1024
+const (
+	// mostFirst is up to how many rows a scan goes by the order.
+	mostFirst = 8192
+	// mostStep is how many of them are read at once; rows of one value come together, and more than a vector are not read.
+	mostStep = vec.MaxRows / 2
+)
 
 // firstRows is how a scan reads no more than it has to: in the order of the column, each row group until enough rows have passed, and none
 // beyond those that others have yielded.
@@ -124,6 +128,14 @@ func (f *firstRows) parts(o *rowset.Order) (out []part) {
 	return out
 }
 
+// entries is how many entries parts have.
+func entries(parts []part) (n int) {
+	for i := range parts {
+		n += parts[i].to - parts[i].from
+	}
+	return n
+}
+
 // bounds returns between which entries of an order those lie that come before the last of the best, if there are enough of them.
 func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 	to = len(o.All())
@@ -148,12 +160,16 @@ func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 // walk reads rows in the order, by read, until enough have passed; not ok when too many were looked at for that, or the filter does not say
 // which have, and all should be read.
 func (f *firstRows) walk(o *rowset.Order, read func(rows []uint32) (*vec.Batch, error)) (out []*vec.Batch, ok bool, err error) {
-	looked, found, step := 0, 0, max(f.N, 8)
-	most := max(o.Len()/pickPart, 2*step) // more cost what reading all does, which makes orders of what the filter wants
-	for _, p := range f.parts(o) {
+	looked, found, step := 0, 0, min(max(f.N, 8), mostStep)
+	most := max(o.Len()/pickPart, 2*min(max(f.N, 8), vec.MaxRows)) // more cost what reading all does, which makes orders of what the filter wants
+	parts := f.parts(o)
+	if f.N > most && entries(parts) > most {
+		return nil, false, nil
+	}
+	for _, p := range parts {
 		for p.from < p.to && found < f.N {
 			rows := f.take(o, &p, step)
-			step = min(2*step, vec.MaxRows)
+			step = min(2*step, mostStep)
 			if looked += len(rows); len(rows) > vec.MaxRows || looked > most {
 				return nil, false, nil
 			}

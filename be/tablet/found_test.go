@@ -10,6 +10,7 @@ import (
 	"stele/be/tablet/wire"
 	"stele/meta/types"
 	"stele/sql/rowset"
+	"stele/sql/vec"
 )
 
 // change reads a row of the newest version and hands over where it was found; what, if not nil, happens before it is published.
@@ -24,10 +25,33 @@ func change(t rapid.TB, tb *Tablet, r row, op types.RowOp, what func()) {
 	for i := range ids {
 		ids[i] = schema.Columns[i].ID
 	}
-	if _, _, _, err := tb.GetAt(tb.Version(), keyOf(rowKey{r.id, r.tag}), ids, &w.Old); err != nil {
+	w.Old = make([]Found, 1)
+	if _, _, _, err := tb.GetAt(tb.Version(), keyOf(rowKey{r.id, r.tag}), ids, &w.Old[0]); err != nil {
 		t.Fatal(err)
 	}
-	payload, err := wire.Encode(schema, w.Ops, w.Rows)
+	publishWritten(t, tb, w, what)
+}
+
+// changeMany has some rows located and hands over where they are; what is as that of change.
+func changeMany(t rapid.TB, tb *Tablet, rows []row, ops []types.RowOp, what func()) {
+	t.Helper()
+	schema := tb.Schema()
+	w := &Written{Schema: schema, Ops: ops, Rows: batchOf(rows)}
+	for _, c := range schema.Columns[len(w.Rows.Cols):] {
+		w.Rows.Cols = append(w.Rows.Cols, rowset.Initial(&c, len(rows)))
+	}
+	w.Keys = vec.EncodeKeys(w.Rows, schema.KeyIndexes())
+	var err error
+	if _, w.Old, err = tb.Locate(w.Keys); err != nil {
+		t.Fatal(err)
+	}
+	publishWritten(t, tb, w, what)
+}
+
+// publishWritten makes rows the next version.
+func publishWritten(t rapid.TB, tb *Tablet, w *Written, what func()) {
+	t.Helper()
+	payload, err := wire.Encode(w.Schema, w.Ops, w.Rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +114,18 @@ func changeFoundRows(t *rapid.T, tb *Tablet, rnd *rand.Rand) {
 	}}
 	for range 60 {
 		r := row{rnd.Int64N(300), "t", rnd.Int64N(1000)}
-		if rnd.IntN(4) == 0 {
+		if rnd.IntN(2) == 0 {
+			var rows []row
+			var ops []types.RowOp
+			for _, id := range rnd.Perm(300)[:1+rnd.IntN(30)] {
+				rows, ops = append(rows, row{int64(id), "t", rnd.Int64N(1000)}), append(ops, types.OpPut)
+				if want[int64(id)] = rows[len(rows)-1].val; rnd.IntN(3) == 0 {
+					ops[len(ops)-1] = types.OpDelete
+					delete(want, int64(id))
+				}
+			}
+			changeMany(t, tb, rows, ops, between[rnd.IntN(len(between))])
+		} else if rnd.IntN(4) == 0 {
 			change(t, tb, r, types.OpDelete, between[rnd.IntN(len(between))])
 			delete(want, r.id)
 		} else {
@@ -143,4 +178,28 @@ func TestFoundRowsAreNotReadAgain(t *testing.T) {
 		t.Errorf("%d rows are kept that are counted", n)
 	}
 	wantDigest(t, tb, "in the end")
+}
+
+// TestLocatedRowsAreNotSoughtAgain: publishing opens no row group for rows that their writer has located.
+func TestLocatedRowsAreNotSoughtAgain(t *testing.T) {
+	reads, opt := &groupReads{}, testOptions()
+	opt.Faults.Read = reads.read
+	tb, err := openStore(t, t.TempDir(), opt).Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, manyRows(0, 5000)...))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	rows := []row{{7, "t", 1}, {1000, "t", 2}, {4999, "t", 3}, {6000, "t", 4}}
+	ops := []types.RowOp{types.OpPut, types.OpDelete, types.OpPut, types.OpPut}
+	changeMany(t, tb, rows, ops, func() { reads.n.Store(0) })
+	if n := reads.n.Load(); n != 0 {
+		t.Errorf("publishing read %d row groups", n)
+	}
+	wantDigest(t, tb, "of rows that were located")
+	if n := tb.Stats().Rows; n != 5000 {
+		t.Errorf("%d rows, want 5000", n)
+	}
 }

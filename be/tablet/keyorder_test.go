@@ -407,6 +407,8 @@ func (h *orderHistory) ask(t *testing.T, of []*Snapshot) {
 		first = &First{Column: types.ColumnID(1 + h.rnd.IntN(7)), Desc: h.rnd.IntN(2) == 0, N: 1 + h.rnd.IntN(30), Ties: h.rnd.IntN(2) == 0}
 		if h.rnd.IntN(4) == 0 {
 			first.N *= 10
+		} else if h.rnd.IntN(6) == 0 { // more than a vector
+			first.N += 1500
 		}
 		if first.Column == 3 {
 			first.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]

@@ -41,7 +41,7 @@ type Written struct {
 	Ops    []types.RowOp
 	Rows   *vec.Batch
 	Keys   [][]byte // of the rows, by the schema; nil = they are not known
-	Old    Found    // of a single row: where the row was found that it replaces or deletes
+	Old    []Found  // for each row, where the one was found that it replaces or deletes; nil = not known
 }
 
 // PrepareWritten is PrepareLight for who has made the payload: the rows need not be read out of it. written may be nil.

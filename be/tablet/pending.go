@@ -58,20 +58,12 @@ type decodedWrite struct {
 	ops    []types.RowOp
 	rows   *vec.Batch
 	keys   [][]byte // nil = not known
-	old    Found    // of a single row
+	old    []Found  // as Written has it
 }
 
 // keptBytes is up to how much of memory the rows of a pending part are kept as they were decoded. Who limits what is pending counts
 // payloads, and these may be compressed to a thousandth.
 const keptBytes = 8 * laterBytes
-
-// lastFound is where the row was found that the only one ends; nil = not known.
-func (d *decodedWrite) lastFound() *Found {
-	if d.old.rowset == nil || len(d.ops) != 1 {
-		return nil
-	}
-	return &d.old
-}
 
 // kept returns what is to be kept for Publish; nil = the payload is to be read again. d may be nil.
 func (d *decodedWrite) kept() *decodedWrite {
@@ -463,7 +455,7 @@ type write struct {
 	ops  []types.RowOp
 	rows *vec.Batch
 	keys [][]byte
-	old  *Found // where the row was that the only one ends; nil = not known
+	old  []Found // where the rows were that these end; nil = not known
 
 	// What makeReady makes, which apply does itself where that was not done.
 	hashes  []uint64 // of the keys
@@ -490,7 +482,7 @@ func (t *Tablet) decodeParts(out []write, payloads [][]byte, known []*decodedWri
 		switch {
 		case payload == nil: // a rowset has its rows, and it deletes nothing
 		case known != nil && known[i] != nil && known[i].schema == schema.Version:
-			w = write{ops: known[i].ops, rows: known[i].rows, keys: known[i].keys, old: known[i].lastFound()}
+			w = write{ops: known[i].ops, rows: known[i].rows, keys: known[i].keys, old: known[i].old}
 		default:
 			if w.ops, w.rows, err = wire.Decode(schema, payload); err != nil {
 				return nil, err

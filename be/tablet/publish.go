@@ -212,13 +212,13 @@ func (t *Tablet) locateWrites(places []place, writes []write) ([]place, error) {
 	var slots []int
 	for _, w := range writes {
 		var p place
-		for _, key := range w.keys {
+		for i, key := range w.keys {
 			p = t.inMemory(key, p)
 			at := p
 			switch {
 			case p.inMemory():
-			case w.old != nil && t.lives(w.old.rowRef):
-				at.rowRef, at.found = w.old.rowRef, w.old
+			case w.old != nil && t.lives(w.old[i].rowRef):
+				at.rowRef, at.found = w.old[i].rowRef, &w.old[i]
 			case t.mayStore(key):
 				keys = append(keys, key)
 				slots = append(slots, len(places))

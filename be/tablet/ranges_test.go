@@ -46,9 +46,9 @@ func (d *decades) put(t *testing.T, rows ...int64) {
 
 // touch changes the text of a row that was read before.
 func (d *decades) touch(t *testing.T, row int64) {
-	w := &Written{Schema: &d.schema, Ops: []types.RowOp{types.OpPut}, Rows: d.batch(row)}
+	w := &Written{Schema: &d.schema, Ops: []types.RowOp{types.OpPut}, Rows: d.batch(row), Old: make([]Found, 1)}
 	key := vec.EncodeKeys(w.Rows, d.schema.KeyIndexes())[0]
-	_, found, _, err := d.tb.GetAt(d.tb.Version(), key, []types.ColumnID{1, 2, 3, 4}, &w.Old)
+	_, found, _, err := d.tb.GetAt(d.tb.Version(), key, []types.ColumnID{1, 2, 3, 4}, &w.Old[0])
 	if err != nil || !found {
 		t.Fatalf("row %d: %v, %v", row, found, err)
 	}

@@ -164,16 +164,23 @@ func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool
 	return b, found, nil
 }
 
-// Exists reports for each key whether there is a row with it at the newest published version. Rowsets are pinned and looked into
-// only for keys of which the memtables do not know.
+// Exists reports for each key whether there is a row with it at the newest published version.
 func (t *Tablet) Exists(keys [][]byte) ([]bool, error) {
+	found, _, err := t.Locate(keys)
+	return found, err
+}
+
+// Locate is Exists, and says where rows in rowsets lie: nil = there are none, or there are many keys. Rowsets are pinned and looked into only for
+// keys of which the memtables do not know.
+func (t *Tablet) Locate(keys [][]byte) (found []bool, old []Found, err error) {
 	if len(keys) > lookUpKeys {
-		return t.manyExist(keys)
+		found, err = t.manyExist(keys)
+		return found, nil, err
 	}
-	found := make([]bool, len(keys))
+	found = make([]bool, len(keys))
 	s, rest, err := t.existInMemory(keys, found)
 	if err != nil || s == nil {
-		return found, err
+		return found, nil, err
 	}
 	defer s.Release()
 	stored := make([][]byte, len(rest))
@@ -182,12 +189,18 @@ func (t *Tablet) Exists(keys [][]byte) ([]bool, error) {
 	}
 	refs, err := t.locate(s.rowsets, stored, s.version)
 	if err != nil {
-		return nil, fmt.Errorf("look %d keys up in tablet %d: %w", len(keys), t.id, t.checkBad(err))
+		return nil, nil, fmt.Errorf("look %d keys up in tablet %d: %w", len(keys), t.id, t.checkBad(err))
 	}
 	for i, at := range rest {
-		found[at] = refs[i].rowset != nil
+		if refs[i].rowset == nil {
+			continue
+		}
+		if old == nil {
+			old = make([]Found, len(keys))
+		}
+		found[at], old[at].rowRef = true, refs[i]
 	}
-	return found, nil
+	return found, old, nil
 }
 
 // existInMemory says of each key that a memtable knows whether there is a row with it. The others are rest, to be looked for in the

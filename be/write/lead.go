@@ -43,6 +43,7 @@ type part struct {
 	// Room for what belongs to it, so that a part of a small write is one piece of memory.
 	answer bepb.WriteResponse_Part
 	of     tablet.Written
+	old    [1]tablet.Found
 	ok     [3]uint64
 	alone  [1]*part
 }
@@ -261,6 +262,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	var keys [][]byte
+	var old []tablet.Found
 	if fresh {
 		for i := range ops {
 			ops[i] = types.OpPut
@@ -283,7 +285,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			return nil, err
 		}
 		rows, ops = res.take(rows)
-		keys = res.keys
+		keys, old = res.keys, res.old
 		if explicit {
 			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
 		}
@@ -291,6 +293,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err := led.encodeRows(schema, ops, rows, keys); err != nil {
 		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
 	}
+	led.of.Old = old
 	return led, nil
 }
 

@@ -212,7 +212,8 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 	if err := led.encodeRows(schema, ops, m.out.Row, nil); err != nil {
 		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
 	}
-	led.of.Old = m.old
+	led.old[0] = m.old
+	led.of.Old = led.old[:]
 	return led, nil
 }
 

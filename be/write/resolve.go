@@ -19,6 +19,7 @@ type resolver struct {
 	locks []*rowLock // of the keys
 	ops   []types.RowOp
 	resp  *bepb.WriteResponse_Part
+	old   []tablet.Found // where the rows lie that are replaced or deleted; nil = not known
 
 	keep []int32  // rows that survive, ascending
 	room struct { // of one row
@@ -44,10 +45,11 @@ func (r *resolver) resolve(readVersion types.Version) error {
 
 // alive says which of the rows are there, as the transaction has left them.
 func (r *resolver) alive() ([]bool, error) {
-	exists, err := r.t.Exists(r.keys)
+	exists, old, err := r.t.Locate(r.keys)
 	if err != nil {
 		return nil, err
 	}
+	r.old = old
 	o := r.w.own.get(holder{r.txn, r.t.ID()})
 	for i, l := range r.locks {
 		switch {
@@ -181,7 +183,7 @@ func (r *resolver) changed(key []byte, after types.Version) bool {
 	return known && v > after
 }
 
-// only leaves some of the keys, with their ops.
+// only leaves some of the keys, with their ops and where their rows lie.
 func (r *resolver) only(these []int32) {
 	ops := make([]types.RowOp, len(these))
 	keys := make([][]byte, len(these))
@@ -189,6 +191,13 @@ func (r *resolver) only(these []int32) {
 		ops[i], keys[i] = r.ops[at], r.keys[at]
 	}
 	r.ops, r.keys = ops, keys
+	if r.old != nil {
+		old := make([]tablet.Found, len(these))
+		for i, at := range these {
+			old[i] = r.old[at]
+		}
+		r.old = old
+	}
 }
 
 // take returns the surviving rows with their ops, and shortens the keys alike.

@@ -26,7 +26,7 @@ func readsFew(f *physical.Fragment) bool {
 	if f.Limit > 0 && f.Limit <= maxFew && f.Filter == nil && f.Agg == nil && f.TopN == nil {
 		return true
 	}
-	if _, ok := f.FirstByKey(); ok && f.TopN.Limit <= maxFew && f.TopN.Offset <= maxFew-f.TopN.Limit {
+	if _, ok := f.FirstByKey(); ok && firstFew(f) {
 		return true
 	}
 	if len(f.Bounded()) > 0 {
@@ -37,6 +37,44 @@ func readsFew(f *physical.Fragment) bool {
 	}
 	lo, hi := keyBounds(f.Filter, f, f.Schema.Key[0])
 	return lo && hi
+}
+
+// Bounds of first rows that are asked for in one call: the numbers of rows, and about their size, as an answer of more bytes is none
+// (be/scan, maxGetBytes).
+const (
+	maxFirst      = 4096
+	maxFirstBytes = 192 << 10
+	textBytes     = 40 // that a text may have; what else there is takes a number
+	numberBytes   = 8
+)
+
+// firstFew reports whether the first rows that a fragment wants are such as to come in one answer.
+func firstFew(f *physical.Fragment) bool {
+	if f.TopN.Limit > maxFirst || f.TopN.Offset > maxFirst-f.TopN.Limit {
+		return false
+	}
+	rows := f.TopN.Limit + f.TopN.Offset
+	return rows <= maxFew || rows*width(f) <= maxFirstBytes
+}
+
+// width is about how many bytes a row of a fragment takes.
+func width(f *physical.Fragment) (bytes int64) {
+	of := func(t types.ColumnType) int64 {
+		if t.Phys() == types.PhysBytes {
+			return textBytes
+		}
+		return numberBytes
+	}
+	if f.Project != nil {
+		for _, x := range f.Project {
+			bytes += of(x.Type)
+		}
+		return bytes
+	}
+	for _, id := range f.Columns {
+		bytes += of(f.Schema.Columns[f.Schema.ColumnIndex(id)].Type)
+	}
+	return bytes
 }
 
 // keyBounds reports whether a filter bounds a column from below and from above, or wants some values of it.

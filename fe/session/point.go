@@ -108,13 +108,14 @@ func (s *Session) pointText(ctx context.Context, sql string, out *output) (done 
 type pointQuery struct {
 	sql      string
 	prepared bool
-	text     []byte             // the text without its literals, when it is not prepared
-	values   []parse.PointValue // its literals
+	text     []byte             // the text without its literals and question marks; nil of a prepared query
+	values   []parse.PointValue // its literals, and the marks of those that are parameters
 }
 
 // sample is a query that the plan for all of its text can be made of.
 func (q *pointQuery) sample(params []plan.Param) (string, []plan.Param) {
-	if !slices.ContainsFunc(q.values, func(v parse.PointValue) bool { return v.Pad }) {
+	padded := slices.ContainsFunc(q.values, func(v parse.PointValue) bool { return v.Pad })
+	if q.prepared && q.text == nil || !q.prepared && !padded {
 		return q.sql, params
 	}
 	sql, values := parse.Unpadded(q.text, q.values)

@@ -36,7 +36,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 		s.sh.points.put(key, p)
 	}
 	if p.modify != nil {
-		return s.keptModify(ctx, p, values, out)
+		return s.keptModify(ctx, p, &q, values, out)
 	}
 	if p.plan == nil {
 		return false, nil
@@ -118,11 +118,15 @@ func (s *Session) pointWriteKey(room []byte, few []parse.PointValue, sql string,
 		q.text = key[from:]
 		return key, q, pointParams(q.values), ok
 	}
-	key, found, ok := parse.PreparedWriteText(s.pointKey(room, 'q'), few, sql)
+	key = s.pointKey(room, 'q')
+	from := len(key)
+	key, q.values, ok = parse.PreparedWriteText(key, few, sql)
 	if !ok { // it may have no literals
+		q.values = nil
 		return append(append(s.pointKey(room, 'r'), byte(len(params)), byte(len(params)>>8)), sql...), q, params, true
 	}
-	values, ok = bindMarks(found, params)
+	q.text = key[from:]
+	values, ok = bindMarks(q.values, params)
 	return key, q, values, ok
 }
 
@@ -161,7 +165,7 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, q *pointQuery, params int
 		p.tables, p.plan, p.write = []plan.Named{w.Named}, &w.Point, w
 		return p
 	}
-	if q.prepared || !s.planModify(cat, p, q, values) {
+	if !s.planModify(cat, p, q, values) {
 		return none
 	}
 	return p

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"stele/meta/types"
+	"stele/sql/expr"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -47,6 +49,60 @@ func TestPreparedAsText(t *testing.T) {
 					t.Errorf("%s: it takes a parameter too few", sql)
 				}
 			}
+		}
+	}
+}
+
+// TestPreparedWritesAsTexts: the plan of a prepared statement is made of the text that it stands for, and of none where a value has no such literal.
+func TestPreparedWritesAsTexts(t *testing.T) {
+	integer := func(kind types.Kind, i int64) plan.Param {
+		return plan.Param{Value: expr.Value{I: i}, Type: types.ColumnType{Kind: kind}}
+	}
+	text := func(s string) plan.Param {
+		return plan.Param{Value: expr.Value{B: []byte(s)}, Type: types.ColumnType{Kind: types.KindVarChar}}
+	}
+	for _, c := range []struct {
+		param plan.Param
+		want  string // "" = there is none
+		fits  bool
+	}{
+		{integer(types.KindBigInt, 12), "12", true},
+		{integer(types.KindInt, 12), "12", true},
+		{integer(types.KindTinyInt, -1), "", true},
+		{text("a b"), "'a b'", true},
+		{text("it's"), "", true},
+		{text(`a\b`), "", true},
+		{plan.Param{Value: expr.Value{I: 12}, Type: types.ColumnType{Kind: types.KindBigInt, Unsigned: true}}, "", false},
+		{plan.Param{Value: expr.Value{Null: true}, Type: types.ColumnType{Kind: types.KindNull}}, "", false},
+		{plan.Param{Value: expr.Value{F: 1}, Type: types.ColumnType{Kind: types.KindDouble}}, "", false},
+	} {
+		const sql = "UPDATE t SET v = v + 3 WHERE k = ?"
+		key, found, ok := parse.PreparedWriteText(nil, nil, sql)
+		if !ok {
+			t.Fatal(sql)
+		}
+		q := pointQuery{sql: sql, prepared: true, text: key, values: found}
+		values, ok := bindMarks(found, []plan.Param{c.param})
+		if !ok {
+			t.Fatal(sql)
+		}
+		values, ok = q.literals(values)
+		if ok != c.fits {
+			t.Errorf("%v: %v", c.param, ok)
+		}
+		if !ok {
+			continue
+		}
+		if ok = q.write(values); ok != (c.want != "") {
+			t.Errorf("%v: is written %v", c.param, ok)
+		}
+		if !ok {
+			continue
+		}
+		want := strings.Replace(sql, "?", c.want, 1)
+		_, literals, _ := parse.PointWriteText(nil, nil, want)
+		if got, params := q.sample(values); got != want || !reflect.DeepEqual(params, pointParams(literals)) || !reflect.DeepEqual(params, values) {
+			t.Errorf("%q of %v and %v, want %q", got, params, values, want)
 		}
 	}
 }

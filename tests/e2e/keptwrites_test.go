@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,13 +28,18 @@ func TestKeptWritesAsOthers(t *testing.T) {
 	writes := []string{"UPDATE k SET n = n + 1 WHERE u = %d", "UPDATE k SET v = 'new' WHERE id IN (%d, 5)", "UPDATE k SET d = d * 2, n = 3 WHERE u <> %d AND n > 3",
 		"UPDATE k SET id = id + 100 WHERE id IN (%d, 7)", "UPDATE k JOIN m ON m.id = k.u SET k.n = k.n - 1 WHERE m.u = %d", "DELETE FROM k WHERE u = %d ORDER BY dt DESC LIMIT 1",
 		"DELETE FROM k WHERE id IN (%d, 9)", "UPDATE k SET n = %[1]d WHERE u < %[1]d AND v >= 'v1'", "UPDATE k SET d = 99999 WHERE u BETWEEN %d AND 1", "UPDATE k SET u = u - %d WHERE u = 2"}
+	marked := strings.NewReplacer("%d", "?", "%[1]d", "?")
 	compare := func(when string) {
 		t.Helper()
 		for _, write := range writes {
-			for _, value := range []int{1, 0, 2, 1, 70000} {
-				kept := fmt.Sprintf(write, value)
+			for i, value := range []int{1, 0, 2, 1, 1, 2, 70000, -3, 70000} {
+				kept, args := fmt.Sprintf(write, value), []any(nil)
 				other := planned(named.Replace(kept))
-				got, want := w.wrote(kept), w.wrote(other)
+				if i%2 == 1 {
+					kept = marked.Replace(write)
+					args = slices.Repeat([]any{value}, strings.Count(kept, "?"))
+				}
+				got, want := w.wrote(kept, args...), w.wrote(other)
 				if got != want {
 					t.Errorf("%s, %s: %s\nplanned: %s", when, kept, got, want)
 				}
@@ -83,9 +89,9 @@ func TestKeptWritesAsOthers(t *testing.T) {
 }
 
 // wrote runs a statement and says how many rows it has changed, or its error.
-func (w *isolated) wrote(statement string) string {
+func (w *isolated) wrote(statement string, args ...any) string {
 	w.t.Helper()
-	done, err := w.a.ExecContext(w.t.Context(), statement)
+	done, err := w.a.ExecContext(w.t.Context(), statement, args...)
 	if err != nil {
 		return err.Error()
 	}

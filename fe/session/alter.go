@@ -11,17 +11,24 @@ import (
 	"stele/meta/types"
 	"stele/sql/define"
 	"stele/sql/errno"
+	"stele/sql/parse"
 	"stele/sql/syntax"
 )
 
 // alterTable runs the forms of ALTER TABLE that MySQL lacks: properties and partitions.
-func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *output) error {
+func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *output) error {
+	a := st.Alter
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
+	end, err := s.mayDefine(ctx, st)
+	if err != nil {
+		return err
+	}
+	defer end()
 	cat := s.sh.Log.Current()
 	_, t, err := s.findTable(cat, a.Table.DB, a.Table.Table)
 	if err != nil {

@@ -158,6 +158,8 @@ var (
 	UniqueNeedsAllColumns     = declare(1503, "HY000", "a primary or unique key without a column that partitions or distributes the table")
 	NotPartitionedTable       = declare(1505, "HY000", "a change of partitions of a table that has none")
 	ForeignKeyOnPartitioned   = declare(1506, "HY000", "a foreign key of, or to, a partitioned table")
+	LastPartition             = declare(1508, "HY000", "DROP PARTITION of all partitions; DROP TABLE, or TRUNCATE")
+	OnlyRangeOrList           = declare(1512, "HY000", "DROP PARTITION of a table that is partitioned by HASH or KEY")
 	SamePartitionName         = declare(1517, "HY000", "two partitions of one name")
 	PluginNotLoaded           = declare(1524, "HY000", "a way to authenticate that is not offered")
 	WrongLiteral              = declare(1525, "HY000", "a literal of a date or time that is none")

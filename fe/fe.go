@@ -169,7 +169,7 @@ func (n *node) openSessions() error {
 	n.shared = session.New(session.Parts{Name: n.name, UserLocks: n.userLocks, Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
-		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
+		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions, OthersUse: n.othersUse,
 		Settings: derived(n.live, sessionSettings), QueryMem: exec.NewMemory(n.memory / queryShare), Version: serverVersion(n.version), Kill: n.kill,
 		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Traffic: n.served, Started: n.started, Logger: n.log})
 	return nil
@@ -264,7 +264,7 @@ func (n *node) serve(ctx context.Context) error {
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
 	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, CatchUp: n.quorum.ReadIndex, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Uses: n.uses, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn,
 		UserLock: n.lockTable.Do})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)

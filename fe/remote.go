@@ -156,6 +156,31 @@ func (n *node) otherTransactions() (out []stmt.Transaction) {
 	return out
 }
 
+// uses reports whether something is under way on this FE that locks of tables have to wait for, when it has heard of the locks.
+func (n *node) uses(ctx context.Context, tables []types.TableID, all bool) (bool, error) {
+	if _, err := n.quorum.ReadIndex(ctx); err != nil {
+		return false, err
+	}
+	return n.shared.Uses(tables, all), nil
+}
+
+// othersUse asks that of the other FEs. Of one whose process has ended nothing is under way.
+func (n *node) othersUse(_ context.Context, tables []types.TableID, all bool) (busy, silent bool) {
+	req := &fepb.UsesRequest{All: all}
+	for _, id := range tables {
+		req.Tables = append(req.Tables, uint64(id))
+	}
+	var mu sync.Mutex
+	n.others(func(ctx context.Context, _ *catalog.FE, client fepb.FrontendClient) {
+		resp, err := client.Uses(ctx, req)
+		mu.Lock()
+		defer mu.Unlock()
+		busy = busy || resp.GetBusy()
+		silent = silent || err != nil && !beclient.Refused(err)
+	})
+	return busy, silent
+}
+
 // kill ends a statement or a connection of this FE or another: the id says whose it is.
 func (n *node) kill(ctx context.Context, _ server.ConnInfo, id uint64, queryOnly bool) error {
 	if n.killHere(id, queryOnly) {

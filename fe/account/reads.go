@@ -1,6 +1,8 @@
 package account
 
 import (
+	"cmp"
+
 	"stele/meta/model"
 	"stele/sql/parse"
 )
@@ -14,6 +16,21 @@ type reader struct {
 	marks []int    // lengths of with, one for each statement that is being visited
 	needs []Need
 	seen  map[Need]bool
+	uses  []Use
+	alias map[*parse.TableName]string
+}
+
+// Use is a place of a statement that names a table.
+type Use struct {
+	Database, Table string
+	Alias           string // as the statement calls it
+}
+
+// Uses returns the places where a statement names tables; those of its WITH are none.
+func Uses(n parse.Node, db string) []Use {
+	r := &reader{db: db, seen: map[Need]bool{}, alias: map[*parse.TableName]string{}}
+	n.Accept(r)
+	return r.uses
 }
 
 // reads returns a SELECT need for each table that n reads.
@@ -51,6 +68,10 @@ func (r *reader) Enter(n parse.Node) (parse.Node, bool) {
 		r.open(n.With)
 	case *parse.WithClause:
 		return n, true // its statement has looked at it
+	case *parse.TableSource:
+		if name, ok := n.Source.(*parse.TableName); ok && r.alias != nil {
+			r.alias[name] = n.AsName.O
+		}
 	case *parse.TableName:
 		r.table(n)
 	}
@@ -97,6 +118,7 @@ func (r *reader) table(t *parse.TableName) {
 		}
 		db = r.db
 	}
+	r.uses = append(r.uses, Use{db, t.Name.O, cmp.Or(r.alias[t], t.Name.O)})
 	n := Need{model.PrivSelect, db, t.Name.O}
 	if !r.seen[n] {
 		r.seen[n] = true

@@ -175,8 +175,8 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 		return on(n.Table, model.PrivIndex)
 	case *parse.LockTablesStmt:
 		var out []Need
-		for i := range n.TableLocks {
-			out = append(out, on(n.TableLocks[i].Table, model.PrivSelect, model.PrivLockTables)...)
+		for i := range n.Tables {
+			out = append(out, on(n.Tables[i].Table, model.PrivSelect, model.PrivLockTables)...)
 		}
 		return out
 	case *parse.AnalyzeTableStmt:

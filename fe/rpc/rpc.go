@@ -34,7 +34,9 @@ type Parts struct {
 	Sessions func() []stmt.Process
 	// Transactions are those that run on this FE; nil = nothing is told of them.
 	Transactions func() []stmt.Transaction
-	Kill         func(id uint64, queryOnly bool) bool
+	// Uses reports whether something is under way on this FE that locks of some tables, or of all, have to wait for.
+	Uses func(ctx context.Context, tables []types.TableID, all bool) (bool, error)
+	Kill func(id uint64, queryOnly bool) bool
 	// Suspect takes hints of other FEs.
 	Suspect func(bes []types.BEID, tablets []types.TabletID)
 	// Knock answers an FE that wants to join, here or on the leading FE.
@@ -219,6 +221,19 @@ func openTransaction(t stmt.OpenTxn) *fepb.OpenTransaction {
 		out.ReadsMs = t.Reads.UnixMilli()
 	}
 	return out
+}
+
+// Uses tells whether something is under way that locks of tables have to wait for.
+func (s *Server) Uses(ctx context.Context, req *fepb.UsesRequest) (*fepb.UsesResponse, error) {
+	tables := make([]types.TableID, len(req.Tables))
+	for i, id := range req.Tables {
+		tables[i] = types.TableID(id)
+	}
+	busy, err := s.Parts.Uses(ctx, tables, req.All)
+	if err != nil {
+		return nil, err
+	}
+	return &fepb.UsesResponse{Busy: busy}, nil
 }
 
 // Kill ends a statement or a connection.

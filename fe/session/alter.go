@@ -11,17 +11,24 @@ import (
 	"stele/meta/types"
 	"stele/sql/define"
 	"stele/sql/errno"
+	"stele/sql/parse"
 	"stele/sql/syntax"
 )
 
 // alterTable runs the forms of ALTER TABLE that MySQL lacks: properties and partitions.
-func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *output) error {
+func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *output) error {
+	a := st.Alter
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
+	end, err := s.mayDefine(ctx, st)
+	if err != nil {
+		return err
+	}
+	defer end()
 	cat := s.sh.Log.Current()
 	_, t, err := s.findTable(cat, a.Table.DB, a.Table.Table)
 	if err != nil {
@@ -67,10 +74,14 @@ func pickPartitions(t *catalog.Table, names []string, all bool) ([]catalog.Parti
 	return out, nil
 }
 
+func notPartitioned() error {
+	return sqlErr(errno.NotPartitionedTable, "Partition management on a not partitioned table is not possible")
+}
+
 // addPartitions adds partitions one by one: what a statement has added when it fails stays.
 func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *catalog.Table, a *syntax.AlterTable) error {
 	if t.Partition == nil {
-		return sqlErr(errno.NotPartitionedTable, "Partition management on a not partitioned table is not possible")
+		return notPartitioned()
 	}
 	defs := a.Defs
 	if a.IfNotExists {
@@ -110,6 +121,13 @@ func (s *Session) hasPartition(t *catalog.Table, name string) bool {
 }
 
 func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syntax.AlterTable) error {
+	switch {
+	case a.Op == syntax.AlterTruncatePartition:
+	case t.HashParts:
+		return sqlErr(errno.OnlyRangeOrList, "DROP PARTITION can only be used on RANGE/LIST partitions")
+	case t.Partition == nil: // what it has is no partition of its definition, and has the name of the table
+		return notPartitioned()
+	}
 	parts, err := pickPartitions(t, a.Names, false)
 	if err != nil {
 		if a.IfExists {
@@ -126,6 +144,9 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 		short, err := s.sh.Tables.Truncate(ctx, t, ids, s.checksForeignKeys())
 		s.warnShort(short)
 		return err
+	}
+	if len(parts) >= len(t.Parts) {
+		return sqlErr(errno.LastPartition, "Cannot remove all partitions, use DROP TABLE instead")
 	}
 	for _, p := range parts {
 		if err := s.apply(ctx, &command.DropPartition{Table: t.ID, Partition: p.ID}); err != nil {

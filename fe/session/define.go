@@ -72,6 +72,11 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
+	end, err := s.mayDefine(ctx, st)
+	if err != nil {
+		return err
+	}
+	defer end()
 	for _, name := range unkept {
 		s.warn("Warning", errno.NotSupported, "foreign key '"+name+"' is left out: "+why+", and nothing would check it")
 	}

@@ -35,6 +35,8 @@ func mysqlError(err error) error {
 		restore *catalog.ErrRestoring
 		copies  *catalog.ErrQuorum
 		known   server.MySQLError
+		locked  *catalog.ErrLocked
+		ended   *catalog.ErrUnlocked
 	)
 	switch {
 	case errors.Is(err, raftlog.ErrDropped) && !errors.As(err, &unknown):
@@ -49,6 +51,10 @@ func mysqlError(err error) error {
 		return sqlErr(errno.OutcomeUnknown, "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &locked):
+		return lockTimeout()
+	case errors.As(err, &ended):
+		return locksLost()
 	case errors.Is(err, raftlog.ErrNoRoom):
 		return sqlErr(errno.DiskFull, "Disk full: the file system of the leading FE's meta_dir has no room for the metadata log, nothing of the statement is in effect. "+
 			"Free space there; commits are taken again about a second later")

@@ -132,6 +132,11 @@ func (s *Session) touch(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p
 	if err := s.mayLock(p); err != nil {
 		return err
 	}
+	if !share {
+		if err := s.mayWriteLocked(p.Table); err != nil {
+			return err
+		}
+	}
 	m, err := s.modifier(ctx, cat, t, pctx, p, now)
 	if err != nil {
 		return err

@@ -14,33 +14,29 @@ import (
 // maintain runs statements by which tools look after a MySQL server and which have nothing to do here. What promises
 // no result is accepted, so that dumps and tools run; where a promise would be broken, a warning says so.
 func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) error {
-	if f, ok := n.(*parse.FlushStmt); ok && f.ReadLock {
-		// A dump that goes on without would be of many moments, and nobody reads a warning in it.
-		return unsupported("FLUSH TABLES WITH READ LOCK: dump with --single-transaction, or read inside START TRANSACTION WITH CONSISTENT SNAPSHOT")
-	}
-	if _, ok := n.(*parse.UnlockTablesStmt); ok && !s.locksTables {
-		return out.ok() // it ends no transaction then: a dump says it within its own
+	switch n := n.(type) {
+	case *parse.LockTablesStmt:
+		return s.lockTables(ctx, n.Tables, out)
+	case *parse.UnlockTablesStmt:
+		if s.locked == nil {
+			return out.ok() // it ends no transaction then: a dump says it within its own
+		}
+		if !s.locked.all {
+			if err := s.commit(ctx); err != nil {
+				return err
+			}
+		}
+		s.unlockTables(ctx)
+		return out.ok()
+	case *parse.FlushStmt:
+		if n.ReadLock {
+			return s.flushAndLock(ctx, n, out)
+		}
 	}
 	if err := s.commit(ctx); err != nil { // as in MySQL
 		return err
 	}
-	switch n := n.(type) {
-	case *parse.UnlockTablesStmt:
-		s.locksTables = false
-	case *parse.LockTablesStmt:
-		// Dumps lock the tables that they load. A real lock would need every FE; snapshots make it needless for readers.
-		for i := range n.TableLocks {
-			name := n.TableLocks[i].Table
-			if stmt.IsSystemDatabase(cmp.Or(name.Schema.O, s.db)) { // a dump that was told to take such a one
-				continue
-			}
-			if d, _, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O); err != nil && (d == nil || !s.sh.Log.Current().Named(d.ID, name.Name.O)) {
-				return err
-			}
-		}
-		s.locksTables = true
-		s.warn("Warning", errno.NotSupported, "LOCK TABLES locks nothing: other sessions can read and write")
-	case *parse.AnalyzeTableStmt:
+	if n, ok := n.(*parse.AnalyzeTableStmt); ok {
 		return s.analyze(ctx, n, out)
 	}
 	return out.warned(s.warningCount())

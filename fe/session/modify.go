@@ -116,7 +116,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, n parse.Node
 // modifyOne has the leader of a tablet do a statement that modifies one row; txn.ErrGeneral says that nothing has happened. What the
 // account lacks is for the general way to say.
 func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege, plans []*plan.ModifyPlan) (modified, error) {
-	if len(plans) != 1 || len(plans[0].Via) > 0 || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
+	if len(plans) != 1 || len(plans[0].Via) > 0 || s.locked != nil || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
 		return modified{}, txn.ErrGeneral
 	}
 	one, ok := plans[0].OneRow(pctx)

@@ -147,7 +147,7 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 // mayPoint reports whether the state of the session lets queries take the short way.
 func (s *Session) mayPoint() bool {
 	f := s.vars.Now()
-	return len(s.temps) == 0 && !f.LimitsSelects && f.MaxExecution == 0
+	return len(s.temps) == 0 && s.locked == nil && !f.LimitsSelects && f.MaxExecution == 0
 }
 
 // pointKey is what the meaning of a text depends on beside the text.
@@ -224,6 +224,9 @@ func (s *Session) rowOf(ctx context.Context, cat *catalog.Catalog, p *plan.Point
 // known is it known here what was revoked before the query began.
 func (s *Session) mayRead(p *pointPlan, newest, cat *catalog.Catalog) bool {
 	if cat != newest && !p.current(cat) {
+		return false
+	}
+	if s.barred(p.tables) {
 		return false
 	}
 	for i := range p.tables {

@@ -18,7 +18,7 @@ var errNoPoint = errors.New("no point write")
 // pointWrite runs an UPDATE or DELETE whose plan is kept under the text without its literals. That of one row by its key is done by the
 // leader of the row's tablet, by one call. Done is false when the statement is to go the general way.
 func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
-	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 {
+	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 || s.locked != nil {
 		return false, nil
 	}
 	var room [512]byte

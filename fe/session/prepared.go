@@ -104,7 +104,11 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 		}
 		return nil
 	}
-	done, err := p.fastInsert(ctx, params, out)
+	var done bool
+	var err error
+	if p.s.locked == nil {
+		done, err = p.fastInsert(ctx, params, out)
+	}
 	if !done {
 		err = p.s.run(ctx, p.text, params, out)
 	}

@@ -79,7 +79,7 @@ func TestAbandonedChangeIsInNobodysWay(t *testing.T) {
 		},
 		"partitions": func(s *Session, tbl *catalog.Table) error {
 			a := &syntax.AlterTable{Op: syntax.AlterTruncatePartition, Names: []string{"t"}, Table: syntax.TableName{DB: "d", Table: "t"}}
-			if err := s.alterTable(t.Context(), a, nil); !errors.Is(err, errTruncated) {
+			if err := s.alterTable(t.Context(), &parse.Statement{Alter: a}, nil); !errors.Is(err, errTruncated) {
 				return err
 			}
 			return nil

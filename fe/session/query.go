@@ -12,6 +12,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/session/vars"
 	"stele/fe/stmt"
+	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/errno"
@@ -88,7 +89,8 @@ func (s *Session) ask(ctx context.Context, q *asked, n parse.StmtNode, params []
 			return err
 		}
 		q.plan, q.rows, err = s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, q.cat, q.now) })
-		if s.inTx || !outdated(err) || !r.again(ctx, s.sh.Txns, err) {
+		_, waits := txn.IsLocked(err)
+		if !waits && (s.inTx || !outdated(err)) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
 	}
@@ -155,6 +157,9 @@ func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan
 
 // rowsOf has the rows of a plan made, here or on a query node.
 func (s *Session) rowsOf(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
+	if err := s.readable(p); err != nil {
+		return nil, err
+	}
 	rows, err := s.offload(ctx, p, cat, now)
 	if err == nil && rows == nil {
 		rows, err = s.build(p, cat, now)
@@ -256,6 +261,9 @@ func (l *limiter) Next(ctx context.Context) (*vec.Batch, error) {
 // source builds the rows that a writing statement reads. In a transaction they are read to the end before the first
 // is written, because the statement must not see its own rows.
 func (s *Session) source(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
+	if err := s.readable(p); err != nil {
+		return nil, err
+	}
 	rows, err := s.build(p, cat, now)
 	if err != nil || !s.inTx {
 		return rows, err

@@ -52,6 +52,9 @@ func (s *Session) holds(want model.Privilege, database string, t *catalog.Table)
 
 // mayWrite refuses a write to a table that lacks one of the privileges of want. A table that is named by views asks for them there.
 func (s *Session) mayWrite(want model.Privilege, via []plan.ViewUse, database string, t *catalog.Table) error {
+	if err := s.mayWriteLocked(t); err != nil {
+		return err
+	}
 	switch {
 	case len(via) > 0:
 		return s.mayWriteVia(want, via, database, t)

@@ -87,6 +87,9 @@ type Parts struct {
 	Image     func(ctx context.Context) (bool, error)
 	// Others lists the sessions of the other FEs; nil = there are none.
 	Others func() []stmt.Process
+	// OthersUse reports whether something is under way on the other FEs that locks of some tables, or of all, have to wait for (Uses), and whether one
+	// has not answered; nil = there are none.
+	OthersUse func(ctx context.Context, tables []types.TableID, all bool) (busy, silent bool)
 	// OtherTxns lists the transactions that run on the other FEs; nil = there are none.
 	OtherTxns func() []stmt.Transaction
 	Conf      *conf.Live
@@ -118,6 +121,7 @@ type Shared struct {
 	points    points
 	promises  promises
 	claims    claims
+	defining  definitions
 	lease     *lease.Lease // of the tables that sessions claim
 }
 
@@ -150,7 +154,7 @@ type Session struct {
 	marks        []savepoint // of the open transaction, in order
 	mayLockNames bool        // GET_LOCK was said
 	picked       *picked     // what the query that runs has locked with SKIP LOCKED; nil = it has not said so
-	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
+	locked       *tableLocks // of LOCK TABLES; nil = it was not said
 	contended    bool        // the statement has met a row lock that it did not wait for
 	inVain       error       // why the point path had no leader for the statement
 	lastInsertID uint64
@@ -320,10 +324,11 @@ func (s *Session) followDatabase(name string) error {
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
 	s.endLocks()
+	s.unlockTables(ctx)
 	s.dropTemporaries(ctx)
 	s.freshVars()
 	s.spend()
-	s.locksTables, s.foundRows = false, 0
+	s.foundRows = 0
 	s.named = map[string]string{}
 	s.lastInsertID, s.affected, s.warnings = 0, 0, diagnostics{}
 	return err
@@ -361,6 +366,7 @@ func (s *Session) Close() {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
 	s.endLocks()
+	s.unlockTables(context.Background())
 	s.dropTemporaries(context.Background())
 }
 
@@ -416,7 +422,7 @@ func (s *Session) intact() error {
 
 // insertText runs a text that is one INSERT of literals, without looking for further statements first.
 func (s *Session) insertText(ctx context.Context, sql string, out *output) (done bool, err error) {
-	if !mayInsert(sql) {
+	if !mayInsert(sql) || s.locked != nil {
 		return false, nil
 	}
 	ctx, cancel := s.timed(ctx)
@@ -434,7 +440,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 	}
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
-	if len(params) == 0 {
+	if len(params) == 0 && s.locked == nil {
 		if done, err := s.fastInsert(ctx, sql, out); done {
 			return err
 		}
@@ -471,11 +477,16 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	if err := s.allow(ctx, st); err != nil {
 		return err
 	}
+	if s.locked != nil {
+		if err := s.underLocks(ctx, st); err != nil {
+			return err
+		}
+	}
 	switch {
 	case st.Admin != nil:
 		return s.admin(ctx, st, out)
 	case st.Alter != nil:
-		return s.alterTable(ctx, st.Alter, out)
+		return s.alterTable(ctx, st, out)
 	}
 	switch n := st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:

@@ -173,27 +173,39 @@ func (s *Session) dropTemporary(ctx context.Context, n *parse.DropTableStmt, out
 func (sh *Shared) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	locks := time.NewTicker(sweepLocksEvery)
+	defer locks.Stop()
 	for {
 		sh.sequences.Prune()
 		if err := errors.Join(sh.renewLease(ctx), sh.sweep(ctx)); err != nil && ctx.Err() == nil {
 			sh.Logger.Debug("drop tables of ended sessions", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		for waits := true; waits; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				waits = false
+			case <-locks.C:
+				if err := sh.sweepLocks(ctx); err != nil && ctx.Err() == nil {
+					sh.Logger.Debug("end the table locks of ended sessions", "err", err)
+				}
+			}
 		}
 	}
 }
 
-// sweepEvery is how often abandoned tables are looked for. The end of a session drops its own.
-const sweepEvery = 5 * time.Second
+// sweepEvery is how often abandoned tables are looked for, and sweepLocksEvery abandoned locks, for which others wait. The end of a session drops its own.
+const (
+	sweepEvery      = 5 * time.Second
+	sweepLocksEvery = time.Second
+)
 
 func (sh *Shared) sweep(ctx context.Context) error {
 	var cmds []command.Command
 	cat := sh.Log.Current()
 	for t := range cat.AllTables() {
-		if t.Owner != nil && sh.abandoned(cat, t.Owner) && len(cmds) < command.MaxBatchCommands {
+		if t.Owner != nil && sh.abandoned(cat, t.Owner, sh.Settings().TemporaryKeep) && len(cmds) < command.MaxBatchCommands {
 			cmds = append(cmds, &command.DropTable{ID: t.ID, Owner: t.Owner})
 		}
 	}
@@ -214,12 +226,12 @@ func (sh *Shared) sweep(ctx context.Context) error {
 	return err
 }
 
-// abandoned reports whether nobody uses the table of a session any more. The catalog may be older than a claim of this FE, never
+// abandoned reports whether nobody uses any more what a session has, where that is kept for an FE which is silent for so long. The catalog may be older than a claim of this FE, never
 // younger than one that it names.
-func (sh *Shared) abandoned(cat *catalog.Catalog, o *catalog.TableOwner) bool {
+func (sh *Shared) abandoned(cat *catalog.Catalog, o *catalog.TableOwner, kept time.Duration) bool {
 	if o.FE != sh.Name {
 		_, there := cat.FEByName(o.FE)
-		return !there || sh.Silent != nil && sh.Silent(o.FE) >= sh.Settings().TemporaryKeep
+		return !there || sh.Silent != nil && sh.Silent(o.FE) >= kept
 	}
 	return o.StartMs != sh.Started.UnixMilli() || !sh.claims.has(o.Claim)
 }

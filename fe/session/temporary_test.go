@@ -23,7 +23,7 @@ func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 	c.Log.Must(t, &command.AddFE{FE: catalog.FE{Name: "fe4", Host: "h4"}})
 	s := &Session{sh: sh, info: server.ConnInfo{ID: 7}}
 	mine, other := sh.newOwner(7), sh.newOwner(7)
-	if sh.abandoned(c.Log.Current(), mine) || mine.Claim == other.Claim {
+	if sh.abandoned(c.Log.Current(), mine, time.Hour) || mine.Claim == other.Claim {
 		t.Errorf("the table of a living session is abandoned: %+v, %+v", mine, other)
 	}
 	sh.endUnless(nil, other.Claim)
@@ -37,7 +37,7 @@ func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 		"that of an FE silent for long":   {catalog.TableOwner{FE: "fe4", StartMs: 1, Claim: 9}, true},
 		"that of an FE that was dropped":  {catalog.TableOwner{FE: "fe3", StartMs: 1, Claim: 9}, true},
 	} {
-		if got := sh.abandoned(c.Log.Current(), &want.owner); got != want.abandoned {
+		if got := sh.abandoned(c.Log.Current(), &want.owner, time.Hour); got != want.abandoned {
 			t.Errorf("%s: abandoned=%t", about, got)
 		}
 	}
@@ -52,14 +52,14 @@ func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 	if _, ok := s.names(c.Log.Current()).Table("d", "mine"); !ok {
 		t.Error("a session does not find its table")
 	}
-	if sh.endUnless(s.temps, mine.Claim); sh.abandoned(c.Log.Current(), mine) {
+	if sh.endUnless(s.temps, mine.Claim); sh.abandoned(c.Log.Current(), mine, time.Hour) {
 		t.Error("the table that a session has is abandoned")
 	}
 	s.dropTemporaries(t.Context())
 	if _, ok := c.Log.Current().TableByID(tbl.ID); ok || len(s.temps) > 0 {
 		t.Error("the end of a session leaves its tables")
 	}
-	if !sh.abandoned(c.Log.Current(), mine) {
+	if !sh.abandoned(c.Log.Current(), mine, time.Hour) {
 		t.Error("what the end of a session cannot drop is not swept while its connection goes on")
 	}
 	if err := sh.sweep(t.Context()); err != nil {

@@ -23,6 +23,9 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 		if err := s.commit(ctx); err != nil { // as MySQL: BEGIN ends what is open
 			return err
 		}
+		if s.locked != nil && !s.locked.all { // as MySQL, too
+			s.unlockTables(ctx)
+		}
 		if err := s.begin(ctx, n.ReadOnly, strings.Contains(strings.ToUpper(st.Text), "CONSISTENT")); err != nil {
 			return err
 		}
@@ -97,7 +100,7 @@ func (s *Session) commit(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	err := t.Commit(ctx)
+	err := s.commitUnlocked(ctx, t)
 	if mayRetry(err) {
 		return s.lostTransaction(err)
 	}
@@ -143,6 +146,8 @@ const fullPatience = 3 * time.Second
 
 // retrier paces the tries of one statement.
 type retrier struct {
+	s        *Session
+	unlocked time.Time // until when locks of whole tables are waited for, zero = none were met
 	deadline time.Time
 	full     time.Time // from when on a full disk is waited for no more, zero = none was met
 	pause    time.Duration
@@ -152,7 +157,7 @@ type retrier struct {
 
 func (s *Session) retrier() retrier {
 	patience := s.sh.Settings().WriteTimeout
-	return retrier{deadline: time.Now().Add(patience), pause: retryPause, patience: patience}
+	return retrier{s: s, deadline: time.Now().Add(patience), pause: retryPause, patience: patience}
 }
 
 // worksMax bounds how often the patience of a statement begins anew.
@@ -173,6 +178,9 @@ func (r *retrier) extend(d time.Duration) { r.deadline = time.Now().Add(d) }
 // again waits for the next try after err; false when there is none.
 func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) bool {
 	now := time.Now()
+	if by, ok := txn.IsLocked(err); ok {
+		return r.awaitUnlock(ctx, by, now)
+	}
 	if ctx.Err() != nil || now.After(r.deadline) {
 		return false
 	}
@@ -187,6 +195,18 @@ func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) b
 	txns.Await(ctx, err, r.pause)
 	r.pause = min(2*r.pause, retryPauseMax)
 	return ctx.Err() == nil
+}
+
+// awaitUnlock waits until another session has given back locks of whole tables, for lock_wait_timeout at most.
+func (r *retrier) awaitUnlock(ctx context.Context, locks uint64, now time.Time) bool {
+	if r.unlocked.IsZero() {
+		r.unlocked = now.Add(r.s.tableLockWait())
+	}
+	if !r.s.sh.awaitUnlock(ctx, locks, r.unlocked) {
+		return false
+	}
+	r.extend(r.patience)
+	return true
 }
 
 // write runs a writing statement. Outside an explicit transaction it commits, and a statement that failed only for
@@ -250,6 +270,10 @@ func mayRetry(err error) bool {
 	var retry *txn.RetryError
 	var lost *dist.LostRowsError
 	var unknown *txn.UnknownError
+	var unlocked *catalog.ErrUnlocked
+	if errors.As(err, &unlocked) {
+		return false
+	}
 	return (errors.As(err, &retry) || errors.As(err, &lost)) && !errors.As(err, &unknown)
 }
 
@@ -273,11 +297,15 @@ func (s *Session) writeOnce(ctx context.Context, r *retrier, try attempt) error 
 	if err != nil {
 		return err
 	}
+	t.Under(s.lockID())
 	err = try(ctx, s.sh.Log.Current(), t)
 	if err != nil {
 		err = errors.Join(err, t.Rollback(ctx))
 	} else {
 		err = t.Commit(ctx)
+		if _, waits := txn.IsLocked(err); waits { // without what it has locked itself
+			err = errors.Join(err, t.Rollback(ctx))
+		}
 	}
 	if err != nil && t.Progressed() {
 		r.worked()
@@ -318,6 +346,7 @@ func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, 
 		if s.tx, err = s.sh.Txns.Begin(ctx, true); err != nil {
 			return err
 		}
+		s.tx.Under(s.lockID())
 	}
 	if err := s.refresh(ctx); err != nil {
 		return err

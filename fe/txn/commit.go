@@ -15,7 +15,7 @@ import (
 
 // Commit makes the transaction durable and visible. A *RetryError says that it is aborted, an *UnknownError that
 // nobody here can tell. An explicit transaction that lost a leader is written again under the new one before it gives
-// up. A commit does not end with ctx: a client that leaves must not make its outcome unknown.
+// up. One that another session has locked a table of is as it was: it may be committed again when that is over (IsLocked), or rolled back. A commit does not end with ctx: a client that leaves must not make its outcome unknown.
 func (t *Txn) Commit(ctx context.Context) error {
 	if t.failed {
 		return errors.Join(errors.New("BUG: commit of a transaction that failed half done"), t.Rollback(ctx))
@@ -37,6 +37,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 		}
 		var retry *RetryError
 		if !errors.As(err, &retry) {
+			return err
+		}
+		if _, locked := IsLocked(err); locked {
 			return err
 		}
 		t.tellOlder(dctx, err)
@@ -170,6 +173,7 @@ func (t *Txn) command() *command.CommitTxn {
 		tablets [1]command.TxnTablet
 	}{}
 	cmd := &one.cmd
+	cmd.Locks = t.locks
 	cmd.Txn, cmd.TimeMs, cmd.Tablets = t.id, time.Now().UnixMilli(), slices.Grow(one.tablets[:0], t.shares.len())
 	for sh := range t.shares.all() {
 		if sh.seq == 0 {
@@ -217,6 +221,7 @@ func (t *Txn) refused(err error) *RetryError {
 	var quorum *catalog.ErrQuorum
 	var older *catalog.ErrOlder
 	var none *catalog.ErrNotFound
+	var unlocked *catalog.ErrUnlocked
 	switch {
 	case errors.As(err, &stale):
 		retry.Tablet = stale.Tablet
@@ -224,7 +229,7 @@ func (t *Txn) refused(err error) *RetryError {
 		retry.Tablet = quorum.Tablet
 	case errors.As(err, &older):
 		retry.Tablet = older.Tablet
-	case errors.As(err, &none):
+	case errors.As(err, &none), errors.As(err, &unlocked):
 		retry.Gone = true
 	}
 	if sh := t.shares.get(retry.Tablet); sh != nil {

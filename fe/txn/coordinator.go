@@ -11,7 +11,6 @@ package txn
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -69,14 +68,14 @@ type Coordinator struct {
 	stop     func() // ends the search for deadlocks
 
 	mu     sync.Mutex
-	active map[types.TxnID]time.Time // since when
+	active map[types.TxnID]*Txn // those that are undecided, and their since and tables
 }
 
 // New returns a coordinator; Close ends its publishing and its search for deadlocks.
 func New(log CommitLog, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
 	c := &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
 		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
-		active: map[types.TxnID]time.Time{}}
+		active: map[types.TxnID]*Txn{}}
 	clients.BeforeReads(c.pub.release)
 	ctx, cancel := context.WithCancel(context.Background())
 	var search sync.WaitGroup
@@ -111,11 +110,10 @@ func (c *Coordinator) Active(id types.TxnID) bool {
 // Begin starts a transaction. An explicit one may read its own writes.
 func (c *Coordinator) Begin(ctx context.Context, explicit bool) (*Txn, error) {
 	passed := c.log.Current().PassedOver()
-	id, err := c.draw(ctx)
-	if err != nil {
+	t := &Txn{c: c, explicit: explicit, passed: passed}
+	if err := c.draw(ctx, t); err != nil {
 		return nil, err
 	}
-	t := &Txn{c: c, id: id, explicit: explicit, passed: passed}
 	t.done.lost = !explicit // an autocommitted statement is run again from the start instead
 	return t, nil
 }
@@ -130,5 +128,9 @@ func (c *Coordinator) over(id types.TxnID) {
 func (c *Coordinator) Running() map[types.TxnID]time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.Clone(c.active)
+	out := make(map[types.TxnID]time.Time, len(c.active))
+	for id, t := range c.active {
+		out[id] = t.since
+	}
+	return out
 }

@@ -141,11 +141,11 @@ func (t *Txn) again(ctx context.Context, statements []written) (err error) {
 	if err := t.Rollback(ctx); err != nil {
 		return err
 	}
-	id, err := t.c.draw(ctx)
-	if err != nil {
+	if err := t.c.draw(ctx, t); err != nil {
 		return err
 	}
-	t.id, t.failed, t.done = id, false, history{}
+	t.failed, t.done, t.renewing = false, history{}, true
+	defer func() { t.renewing = false }()
 	for _, st := range statements {
 		counts, err := t.Write(ctx, st.writes, st.lockWait)
 		if err != nil {
@@ -165,14 +165,14 @@ func (t *Txn) again(ctx context.Context, statements []written) (err error) {
 }
 
 // draw draws the id of a transaction and makes it known as undecided.
-func (c *Coordinator) draw(ctx context.Context) (types.TxnID, error) {
+func (c *Coordinator) draw(ctx context.Context, t *Txn) error {
 	n, err := c.ids.Next(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("draw a transaction id: %w", err)
+		return fmt.Errorf("draw a transaction id: %w", err)
 	}
-	id := types.TxnID(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.active[id] = time.Now()
-	return id, nil
+	t.id, t.since, t.tables = types.TxnID(n), time.Now(), nil
+	c.active[t.id] = t
+	return nil
 }

@@ -88,8 +88,15 @@ type Txn struct {
 	shares   shares
 	passed   uint64 // of the catalog when it began: what it was numbered with is drawn since then
 	carried  int    // bytes that the commit carries, see offer
+	locks    uint64 // of LOCK TABLES, of its session; 0 = it has none
+	renewing bool   // it is being written again
 	failed   bool   // a write went wrong half done: only Rollback and RollbackTo are possible
 	done     history
+
+	// Of the coordinator, under its lock:
+	since         time.Time
+	tables        []types.TableID // it has come to, hidden ones too
+	roomForTables [2]types.TableID
 }
 
 // ID returns the id of the transaction; RollbackTo changes it.
@@ -243,6 +250,11 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 		}
 	}
 	sh := t.shares.get(w.Tablet)
+	if sh == nil || !share && sh.seq == 0 {
+		if err := t.comes(tab, !share); err != nil {
+			return 0, err
+		}
+	}
 	if sh == nil {
 		sh = t.shares.add(w.Tablet)
 		sh.epoch, sh.leader = tab.Epoch, tab.Leader

@@ -134,7 +134,7 @@ func (d *draft) apply(cmd command.Command) (any, error) {
 		return nil, refused("the cluster is not initialised")
 	}
 	for _, try := range [...]func(command.Command) (any, error, bool){
-		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyAccount, d.applyRestore, d.applyRedo,
+		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyLocks, d.applyOther, d.applyAccount, d.applyRestore, d.applyRedo,
 	} {
 		if result, err, mine := try(cmd); mine {
 			return result, err

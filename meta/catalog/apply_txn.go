@@ -48,6 +48,11 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if d.restore != nil {
 		return nil, &ErrRestoring{Waiting: d.restore.Waiting}
 	}
+	if len(d.locks) > 0 || c.Locks != 0 {
+		if err := d.checkLocks(c); err != nil {
+			return nil, err
+		}
+	}
 	if len(c.Tablets) == 0 {
 		return nil, refused("transaction %d touches no tablet", c.Txn)
 	}

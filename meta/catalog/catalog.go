@@ -79,8 +79,9 @@ type Catalog struct {
 	users       tree[userName, *User]
 	txns        txnLog
 	redo        redoing
-	passed      uint64   // how often numbers were passed over
-	restore     *Restore // nil unless the catalog comes from a backup and has not heard every BE
+	locks       []*TableLocks // in the order in which they were asked for; neither the list nor one of them changes
+	passed      uint64        // how often numbers were passed over
+	restore     *Restore      // nil unless the catalog comes from a backup and has not heard every BE
 }
 
 // LeaderNote says which FE became leader last.
@@ -172,6 +173,19 @@ func (c *Catalog) Database(name string) (*Database, bool) {
 
 // DatabaseByID returns a database.
 func (c *Catalog) DatabaseByID(id types.DatabaseID) (*Database, bool) { return c.dbs.get(id) }
+
+// Locks returns the locks of LOCK TABLES, those that are only asked for too, in the order in which they were asked for.
+func (c *Catalog) Locks() []*TableLocks { return c.locks }
+
+// LocksByID returns the locks of a session.
+func (c *Catalog) LocksByID(id uint64) (*TableLocks, bool) {
+	for _, l := range c.locks {
+		if l.ID == id {
+			return l, true
+		}
+	}
+	return nil, false
+}
 
 // Databases yields the databases by name.
 func (c *Catalog) Databases() iter.Seq[*Database] {

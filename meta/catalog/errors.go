@@ -100,6 +100,22 @@ func (e *ErrSchemaChanged) Error() string {
 	return fmt.Sprintf("table %d: schema version %d was expected, current is %d", e.Table, e.Given, e.Current)
 }
 
+// ErrLocked says that a table is locked by LOCK TABLES of another session.
+type ErrLocked struct {
+	Locks uint64 `cbor:"1,keyasint"` // the locks that are in the way
+}
+
+func (e *ErrLocked) Error() string {
+	return fmt.Sprintf("another session has locked the table (locks %d)", e.Locks)
+}
+
+// ErrUnlocked says that the locks by which a transaction was written, or which were to be held, are no more.
+type ErrUnlocked struct {
+	Locks uint64 `cbor:"1,keyasint"`
+}
+
+func (e *ErrUnlocked) Error() string { return fmt.Sprintf("the table locks %d are no more", e.Locks) }
+
 // ErrRefused says that a command breaks a rule of the catalog; Why is a sentence for the user or the log.
 type ErrRefused struct {
 	Why string `cbor:"1,keyasint"`

@@ -14,6 +14,8 @@ type (
 	Partitioning  = model.Partitioning
 	Listed        = model.Listed
 	TableOwner    = model.TableOwner
+	TableLocks    = model.TableLocks
+	TableLock     = model.TableLock
 	Partition     = model.Partition
 	Replica       = model.Replica
 	Tablet        = model.Tablet

@@ -41,6 +41,8 @@ type wireError struct {
 	Refused   *ErrRefused       `cbor:"9,keyasint,omitempty"`
 	Restoring *ErrRestoring     `cbor:"10,keyasint,omitempty"`
 	Older     *ErrOlder         `cbor:"11,keyasint,omitempty"`
+	Locked    *ErrLocked        `cbor:"12,keyasint,omitempty"`
+	Unlocked  *ErrUnlocked      `cbor:"13,keyasint,omitempty"`
 }
 
 func toWire(err error) (w wireError) {
@@ -48,7 +50,7 @@ func toWire(err error) (w wireError) {
 	case err == nil, errors.As(err, &w.NotFound), errors.As(err, &w.Exists), errors.As(err, &w.Epoch),
 		errors.As(err, &w.Quorum), errors.As(err, &w.Aborted), errors.As(err, &w.LastCopy),
 		errors.As(err, &w.NotReady), errors.As(err, &w.Schema), errors.As(err, &w.Refused), errors.As(err, &w.Restoring),
-		errors.As(err, &w.Older):
+		errors.As(err, &w.Older), errors.As(err, &w.Locked), errors.As(err, &w.Unlocked):
 	default:
 		w.Refused = &ErrRefused{Why: err.Error()}
 	}
@@ -79,6 +81,10 @@ func (w *wireError) err() error {
 		return w.Restoring
 	case w.Older != nil:
 		return w.Older
+	case w.Locked != nil:
+		return w.Locked
+	case w.Unlocked != nil:
+		return w.Unlocked
 	}
 	return nil
 }

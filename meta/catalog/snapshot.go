@@ -57,6 +57,7 @@ const (
 	kindTried
 	kindRedo
 	kindView
+	kindLocks
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -194,6 +195,9 @@ func (c *Catalog) writeObjects(s *snapshotWriter) {
 	}
 	writeAll(s, kindTried, c.tried)
 	writeAll(s, kindView, c.views)
+	for _, l := range c.locks {
+		s.record(kindLocks, l)
+	}
 }
 
 // writeTxns writes the records of transactions. They are most of a snapshot behind many small writes, so those on one tablet are encoded
@@ -369,6 +373,8 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 			d.views = d.views.set(d.o, v.ID, v)
 			d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
 		})
+	case kindLocks:
+		return loadOne(body, func(v *TableLocks) { d.locks = append(d.locks, v) })
 	case kindDecided:
 		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
 	case kindRedo:

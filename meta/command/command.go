@@ -92,6 +92,9 @@ const (
 	TypeChangeTable      Type = 97
 	TypeRestoreInPlace   Type = 99
 	TypeAlterDatabase    Type = 100
+	TypeLockTables       Type = 101
+	TypeHoldLocks        Type = 102
+	TypeUnlockTables     Type = 103
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -297,6 +300,8 @@ type CommitTxn struct {
 	Tablets []TxnTablet `cbor:"3,keyasint"`
 	// Guards are tablets of which it has looked at rows, which are locked shared, and written none.
 	Guards []TxnGuard `cbor:"4,keyasint,omitempty"`
+	// Locks are those of LOCK TABLES under which it was written: they must be held still. 0 = it has none.
+	Locks uint64 `cbor:"5,keyasint,omitempty"`
 }
 
 // TxnGuard is a tablet that must still be at an epoch: the locks of a transaction are gone with it.

@@ -57,6 +57,9 @@ func appendCommit(dst []byte, c *CommitTxn) []byte {
 	if len(c.Guards) > 0 {
 		fields++
 	}
+	if c.Locks != 0 {
+		fields++
+	}
 	dst = appendHead(append(dst, cborMap|fields, 1), cborUint, uint64(c.Txn))
 	dst = appendInt(append(dst, 2), c.TimeMs)
 	dst = append(dst, 3)
@@ -68,11 +71,18 @@ func appendCommit(dst []byte, c *CommitTxn) []byte {
 	for i := range c.Tablets {
 		dst = appendPart(dst, &c.Tablets[i])
 	}
-	if len(c.Guards) == 0 {
-		return dst
+	if len(c.Guards) > 0 {
+		dst = appendGuards(dst, c.Guards)
 	}
-	dst = appendHead(append(dst, 4), cborArray, uint64(len(c.Guards)))
-	for _, g := range c.Guards {
+	if c.Locks != 0 {
+		dst = appendHead(append(dst, 5), cborUint, c.Locks)
+	}
+	return dst
+}
+
+func appendGuards(dst []byte, guards []TxnGuard) []byte {
+	dst = appendHead(append(dst, 4), cborArray, uint64(len(guards)))
+	for _, g := range guards {
 		dst = appendHead(append(dst, cborMap|2, 1), cborUint, uint64(g.Tablet))
 		dst = appendHead(append(dst, 2), cborUint, uint64(g.Epoch))
 	}
@@ -193,7 +203,7 @@ func readCommit(body []byte) (*CommitTxn, bool) {
 	r := commitReader{b: body}
 	c := &CommitTxn{}
 	fields := r.byte()
-	r.bad = r.bad || fields != cborMap|3 && fields != cborMap|4
+	r.bad = r.bad || fields < cborMap|3 || fields > cborMap|5
 	r.key(1)
 	c.Txn = types.TxnID(r.want(cborUint))
 	r.key(2)
@@ -207,14 +217,20 @@ func readCommit(body []byte) (*CommitTxn, bool) {
 	for i := range c.Tablets {
 		r.part(&c.Tablets[i])
 	}
-	if fields == cborMap|4 {
+	rest := int(fields) - cborMap - 3
+	if rest > 0 && r.next(4) {
 		r.guards(c)
+		rest--
 	}
-	return c, !r.bad && len(r.b) == 0
+	if rest > 0 && r.next(5) {
+		c.Locks = r.want(cborUint)
+		r.bad = r.bad || c.Locks == 0
+		rest--
+	}
+	return c, !r.bad && rest == 0 && len(r.b) == 0
 }
 
 func (r *commitReader) guards(c *CommitTxn) {
-	r.key(4)
 	n := r.array()
 	if r.bad || n == 0 {
 		r.bad = true

@@ -36,6 +36,7 @@ func drawCommit(t *rapid.T) *CommitTxn {
 	for range rapid.SampledFrom([]int{0, 0, 1, 3, 30}).Draw(t, "guards") {
 		c.Guards = append(c.Guards, TxnGuard{Tablet: types.TabletID(number.Draw(t, "tablet")), Epoch: types.Epoch(number.Draw(t, "epoch"))})
 	}
+	c.Locks = rapid.SampledFrom([]uint64{0, 0, 0, 1, 24, 1 << 40}).Draw(t, "locks")
 	return c
 }
 

@@ -79,6 +79,9 @@ var specs = func() map[Type]spec {
 		{TypeBeginChange, "begin_change", 1, func() Command { return new(BeginChange) }},
 		{TypeHoldChange, "hold_change", 1, func() Command { return new(HoldChange) }},
 		{TypeChangeTable, "change_table", 1, func() Command { return new(ChangeTable) }},
+		{TypeLockTables, "lock_tables", 1, func() Command { return new(LockTables) }},
+		{TypeHoldLocks, "hold_locks", 1, func() Command { return new(HoldLocks) }},
+		{TypeUnlockTables, "unlock_tables", 1, func() Command { return new(UnlockTables) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {

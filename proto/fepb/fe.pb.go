@@ -124,7 +124,7 @@ func (x UserLockRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UserLockRequest_Kind.Descriptor instead.
 func (UserLockRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29, 0}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{31, 0}
 }
 
 type Replica struct {
@@ -1776,6 +1776,102 @@ func (x *RunningTransaction) GetSinceMs() int64 {
 	return 0
 }
 
+type UsesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tables        []uint64               `protobuf:"varint,1,rep,packed,name=tables,proto3" json:"tables,omitempty"`
+	All           bool                   `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsesRequest) Reset() {
+	*x = UsesRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsesRequest) ProtoMessage() {}
+
+func (x *UsesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsesRequest.ProtoReflect.Descriptor instead.
+func (*UsesRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *UsesRequest) GetTables() []uint64 {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
+func (x *UsesRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type UsesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Busy          bool                   `protobuf:"varint,1,opt,name=busy,proto3" json:"busy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsesResponse) Reset() {
+	*x = UsesResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsesResponse) ProtoMessage() {}
+
+func (x *UsesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsesResponse.ProtoReflect.Descriptor instead.
+func (*UsesResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *UsesResponse) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
 type KillRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1786,7 +1882,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1894,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1907,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1837,7 +1933,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1945,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1958,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1887,7 +1983,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +1995,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2008,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -1975,7 +2071,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2083,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2096,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -2035,7 +2131,7 @@ type HeldLock struct {
 
 func (x *HeldLock) Reset() {
 	*x = HeldLock{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2143,7 @@ func (x *HeldLock) String() string {
 func (*HeldLock) ProtoMessage() {}
 
 func (x *HeldLock) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2156,7 @@ func (x *HeldLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
 func (*HeldLock) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HeldLock) GetName() string {
@@ -2094,7 +2190,7 @@ type UserLockRequest struct {
 
 func (x *UserLockRequest) Reset() {
 	*x = UserLockRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2202,7 @@ func (x *UserLockRequest) String() string {
 func (*UserLockRequest) ProtoMessage() {}
 
 func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2215,7 @@ func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockRequest.ProtoReflect.Descriptor instead.
 func (*UserLockRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UserLockRequest) GetFe() string {
@@ -2201,7 +2297,7 @@ type UserLockResponse struct {
 
 func (x *UserLockResponse) Reset() {
 	*x = UserLockResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2309,7 @@ func (x *UserLockResponse) String() string {
 func (*UserLockResponse) ProtoMessage() {}
 
 func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2322,7 @@ func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockResponse.ProtoReflect.Descriptor instead.
 func (*UserLockResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{30}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UserLockResponse) GetTerm() uint64 {
@@ -2295,7 +2391,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2403,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2445,7 @@ type ReportResponse_Behind struct {
 
 func (x *ReportResponse_Behind) Reset() {
 	*x = ReportResponse_Behind{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2457,7 @@ func (x *ReportResponse_Behind) String() string {
 func (*ReportResponse_Behind) ProtoMessage() {}
 
 func (x *ReportResponse_Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2504,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2516,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2460,7 +2556,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[34]
+	mi := &file_proto_fepb_fe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2568,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[34]
+	mi := &file_proto_fepb_fe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2749,12 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\ftransactions\x18\x02 \x03(\v2\x16.fe.RunningTransactionR\ftransactions\"?\n" +
 	"\x12RunningTransaction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x19\n" +
-	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\"<\n" +
+	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\"7\n" +
+	"\vUsesRequest\x12\x16\n" +
+	"\x06tables\x18\x01 \x03(\x04R\x06tables\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"\"\n" +
+	"\fUsesResponse\x12\x12\n" +
+	"\x04busy\x18\x01 \x01(\bR\x04busy\"<\n" +
 	"\vKillRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1d\n" +
 	"\n" +
@@ -2704,7 +2805,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06holder\x18\x05 \x01(\x04R\x06holder\x12\x16\n" +
 	"\x06circle\x18\x06 \x01(\bR\x06circle\x12\x12\n" +
 	"\x04full\x18\a \x01(\bR\x04full\x12 \n" +
-	"\x04lost\x18\b \x03(\v2\f.fe.HeldLockR\x04lost2\x95\x05\n" +
+	"\x04lost\x18\b \x03(\v2\f.fe.HeldLockR\x04lost2\xc0\x05\n" +
 	"\bFrontend\x12/\n" +
 	"\x06Report\x12\x11.fe.ReportRequest\x1a\x12.fe.ReportResponse\x122\n" +
 	"\aResolve\x12\x12.fe.ResolveRequest\x1a\x13.fe.ResolveResponse\x122\n" +
@@ -2718,7 +2819,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\bSessions\x12\x13.fe.SessionsRequest\x1a\x14.fe.SessionsResponse\x12)\n" +
 	"\x04Kill\x12\x0f.fe.KillRequest\x1a\x10.fe.KillResponse\x12)\n" +
 	"\x04Join\x12\x0f.fe.JoinRequest\x1a\x10.fe.JoinResponse\x125\n" +
-	"\bUserLock\x12\x13.fe.UserLockRequest\x1a\x14.fe.UserLockResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
+	"\bUserLock\x12\x13.fe.UserLockRequest\x1a\x14.fe.UserLockResponse\x12)\n" +
+	"\x04Uses\x12\x0f.fe.UsesRequest\x1a\x10.fe.UsesResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
 
 var (
 	file_proto_fepb_fe_proto_rawDescOnce sync.Once
@@ -2733,7 +2835,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0),  // 0: fe.ResolveResponse.Outcome
 	(UserLockRequest_Kind)(0),     // 1: fe.UserLockRequest.Kind
@@ -2761,24 +2863,26 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*OpenTransaction)(nil),       // 23: fe.OpenTransaction
 	(*SessionsResponse)(nil),      // 24: fe.SessionsResponse
 	(*RunningTransaction)(nil),    // 25: fe.RunningTransaction
-	(*KillRequest)(nil),           // 26: fe.KillRequest
-	(*KillResponse)(nil),          // 27: fe.KillResponse
-	(*JoinRequest)(nil),           // 28: fe.JoinRequest
-	(*JoinResponse)(nil),          // 29: fe.JoinResponse
-	(*HeldLock)(nil),              // 30: fe.HeldLock
-	(*UserLockRequest)(nil),       // 31: fe.UserLockRequest
-	(*UserLockResponse)(nil),      // 32: fe.UserLockResponse
-	(*ReportResponse_Drop)(nil),   // 33: fe.ReportResponse.Drop
-	(*ReportResponse_Behind)(nil), // 34: fe.ReportResponse.Behind
-	(*ResolveRequest_Item)(nil),   // 35: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil),  // 36: fe.ResolveResponse.Item
+	(*UsesRequest)(nil),           // 26: fe.UsesRequest
+	(*UsesResponse)(nil),          // 27: fe.UsesResponse
+	(*KillRequest)(nil),           // 28: fe.KillRequest
+	(*KillResponse)(nil),          // 29: fe.KillResponse
+	(*JoinRequest)(nil),           // 30: fe.JoinRequest
+	(*JoinResponse)(nil),          // 31: fe.JoinResponse
+	(*HeldLock)(nil),              // 32: fe.HeldLock
+	(*UserLockRequest)(nil),       // 33: fe.UserLockRequest
+	(*UserLockResponse)(nil),      // 34: fe.UserLockResponse
+	(*ReportResponse_Drop)(nil),   // 35: fe.ReportResponse.Drop
+	(*ReportResponse_Behind)(nil), // 36: fe.ReportResponse.Behind
+	(*ResolveRequest_Item)(nil),   // 37: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil),  // 38: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	2,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	33, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	34, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
-	35, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	36, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	35, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	36, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
+	37, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	38, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
 	9,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
 	9,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
 	18, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
@@ -2786,9 +2890,9 @@ var file_proto_fepb_fe_proto_depIdxs = []int32{
 	22, // 9: fe.SessionsResponse.sessions:type_name -> fe.Session
 	25, // 10: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
 	1,  // 11: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
-	30, // 12: fe.UserLockRequest.lock:type_name -> fe.HeldLock
-	30, // 13: fe.UserLockRequest.held:type_name -> fe.HeldLock
-	30, // 14: fe.UserLockResponse.lost:type_name -> fe.HeldLock
+	32, // 12: fe.UserLockRequest.lock:type_name -> fe.HeldLock
+	32, // 13: fe.UserLockRequest.held:type_name -> fe.HeldLock
+	32, // 14: fe.UserLockResponse.lost:type_name -> fe.HeldLock
 	0,  // 15: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
 	3,  // 16: fe.Frontend.Report:input_type -> fe.ReportRequest
 	5,  // 17: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
@@ -2800,24 +2904,26 @@ var file_proto_fepb_fe_proto_depIdxs = []int32{
 	16, // 23: fe.Frontend.Beat:input_type -> fe.BeatRequest
 	19, // 24: fe.Frontend.Active:input_type -> fe.ActiveRequest
 	21, // 25: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	26, // 26: fe.Frontend.Kill:input_type -> fe.KillRequest
-	28, // 27: fe.Frontend.Join:input_type -> fe.JoinRequest
-	31, // 28: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
-	4,  // 29: fe.Frontend.Report:output_type -> fe.ReportResponse
-	6,  // 30: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	8,  // 31: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	8,  // 32: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
-	11, // 33: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	13, // 34: fe.Frontend.Ask:output_type -> fe.AskResponse
-	15, // 35: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	17, // 36: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	20, // 37: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	24, // 38: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	27, // 39: fe.Frontend.Kill:output_type -> fe.KillResponse
-	29, // 40: fe.Frontend.Join:output_type -> fe.JoinResponse
-	32, // 41: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
-	29, // [29:42] is the sub-list for method output_type
-	16, // [16:29] is the sub-list for method input_type
+	28, // 26: fe.Frontend.Kill:input_type -> fe.KillRequest
+	30, // 27: fe.Frontend.Join:input_type -> fe.JoinRequest
+	33, // 28: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
+	26, // 29: fe.Frontend.Uses:input_type -> fe.UsesRequest
+	4,  // 30: fe.Frontend.Report:output_type -> fe.ReportResponse
+	6,  // 31: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	8,  // 32: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	8,  // 33: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
+	11, // 34: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	13, // 35: fe.Frontend.Ask:output_type -> fe.AskResponse
+	15, // 36: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	17, // 37: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	20, // 38: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	24, // 39: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	29, // 40: fe.Frontend.Kill:output_type -> fe.KillResponse
+	31, // 41: fe.Frontend.Join:output_type -> fe.JoinResponse
+	34, // 42: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
+	27, // 43: fe.Frontend.Uses:output_type -> fe.UsesResponse
+	30, // [30:44] is the sub-list for method output_type
+	16, // [16:30] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -2834,7 +2940,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ const (
 	Frontend_Kill_FullMethodName          = "/fe.Frontend/Kill"
 	Frontend_Join_FullMethodName          = "/fe.Frontend/Join"
 	Frontend_UserLock_FullMethodName      = "/fe.Frontend/UserLock"
+	Frontend_Uses_FullMethodName          = "/fe.Frontend/Uses"
 )
 
 // FrontendClient is the client API for Frontend service.
@@ -66,6 +67,8 @@ type FrontendClient interface {
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// UserLock takes, gives back and names the locks of GET_LOCK. Only the leading FE answers it.
 	UserLock(ctx context.Context, in *UserLockRequest, opts ...grpc.CallOption) (*UserLockResponse, error)
+	// Uses tells whether something is under way on this FE that LOCK TABLES has to wait for. It looks when it has applied what was in the log before.
+	Uses(ctx context.Context, in *UsesRequest, opts ...grpc.CallOption) (*UsesResponse, error)
 }
 
 type frontendClient struct {
@@ -215,6 +218,16 @@ func (c *frontendClient) UserLock(ctx context.Context, in *UserLockRequest, opts
 	return out, nil
 }
 
+func (c *frontendClient) Uses(ctx context.Context, in *UsesRequest, opts ...grpc.CallOption) (*UsesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UsesResponse)
+	err := c.cc.Invoke(ctx, Frontend_Uses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FrontendServer is the server API for Frontend service.
 // All implementations must embed UnimplementedFrontendServer
 // for forward compatibility.
@@ -245,6 +258,8 @@ type FrontendServer interface {
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	// UserLock takes, gives back and names the locks of GET_LOCK. Only the leading FE answers it.
 	UserLock(context.Context, *UserLockRequest) (*UserLockResponse, error)
+	// Uses tells whether something is under way on this FE that LOCK TABLES has to wait for. It looks when it has applied what was in the log before.
+	Uses(context.Context, *UsesRequest) (*UsesResponse, error)
 	mustEmbedUnimplementedFrontendServer()
 }
 
@@ -293,6 +308,9 @@ func (UnimplementedFrontendServer) Join(context.Context, *JoinRequest) (*JoinRes
 }
 func (UnimplementedFrontendServer) UserLock(context.Context, *UserLockRequest) (*UserLockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UserLock not implemented")
+}
+func (UnimplementedFrontendServer) Uses(context.Context, *UsesRequest) (*UsesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Uses not implemented")
 }
 func (UnimplementedFrontendServer) mustEmbedUnimplementedFrontendServer() {}
 func (UnimplementedFrontendServer) testEmbeddedByValue()                  {}
@@ -542,6 +560,24 @@ func _Frontend_UserLock_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Frontend_Uses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UsesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Uses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Uses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Uses(ctx, req.(*UsesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Frontend_ServiceDesc is the grpc.ServiceDesc for Frontend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -596,6 +632,10 @@ var Frontend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UserLock",
 			Handler:    _Frontend_UserLock_Handler,
+		},
+		{
+			MethodName: "Uses",
+			Handler:    _Frontend_Uses_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

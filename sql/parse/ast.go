@@ -163,8 +163,6 @@ type (
 	IndexKeyType                      = ast.IndexKeyType
 	CreateIndexStmt                   = ast.CreateIndexStmt
 	DropIndexStmt                     = ast.DropIndexStmt
-	LockTablesStmt                    = ast.LockTablesStmt
-	TableLock                         = ast.TableLock
 	UnlockTablesStmt                  = ast.UnlockTablesStmt
 	TableOptionType                   = ast.TableOptionType
 	OnDuplicateKeyHandlingType        = ast.OnDuplicateKeyHandlingType

@@ -25,6 +25,7 @@ import (
 //	SHOW WARNINGS | ERRORS LIMIT 1, 2           a part of them
 //	SHOW STORAGE ENGINES                        the long name of SHOW ENGINES
 //	SET PERSIST x = 1, @@PERSIST.y = 2          the long name of SET GLOBAL, which is for good here
+//	LOCK TABLES t AS a READ, u LOW_PRIORITY WRITE
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -33,6 +34,8 @@ type repair struct {
 	out  []byte // nil until something is overwritten
 	fix  []func(StmtNode) error
 	into []string // user variables that the row of a query goes to
+	// aliases are those of LOCK TABLES, by the places of their tables.
+	aliases map[int]string
 }
 
 // parseRepaired parses, and if that fails tries again with repairs. The error of the second try is the better one if it stands
@@ -44,7 +47,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 		if signed != text {
 			nodes[0].Accept(&unsigned{text, signed})
 		}
-		return nodes, nil
+		return asLockTables(nodes, nil), nil
 	}
 	text = signed
 	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
@@ -53,6 +56,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r.loadPartitions()
 	r.diagnostics()
 	r.persist()
+	r.lockAliases()
 	r.rowAlias()
 	r.intoVars()
 	r.parentheses()
@@ -75,7 +79,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	if r.into != nil && len(nodes) > 0 {
 		nodes[0] = &IntoStmt{nodes[0], r.into}
 	}
-	return nodes, nil
+	return asLockTables(nodes, r.aliases), nil
 }
 
 // overwrite puts a text at from and blanks up to end, newlines kept.

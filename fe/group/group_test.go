@@ -21,7 +21,10 @@ import (
 	"stele/proto/fepb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// What waits for a future of the Raft library may wait for ever: it leaves some open when it shuts down.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/hashicorp/raft.(*deferError).Error"))
+}
 
 // TestJoin: a blank FE is told what to do, is let in when it was added, catches up as a learner and then votes. Its
 // name is not given away a second time.

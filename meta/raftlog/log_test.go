@@ -21,7 +21,10 @@ import (
 	"stele/meta/types"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// What waits for a future of the Raft library may wait for ever: it leaves some open when it shuts down.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/hashicorp/raft.(*deferError).Error"))
+}
 
 const cluster = types.ClusterID("cluster-a")
 

@@ -86,9 +86,10 @@ func (c *Cluster) backend(ctx context.Context, node string) (id, alive string, e
 	return "", "", nil
 }
 
-// Digests asks every replica of a table for the digest of its rows at the newest version that the table's replicas have.
+// Digests asks every replica of a table, not of its unique keys, for the digest of its rows at the newest version that the table's replicas have.
 func (c *Cluster) Digests(ctx context.Context, table string) ([]Digest, error) {
-	tablets, err := ReadTable(ctx, c.DB(), "SHOW TABLET FROM "+table)
+	name := table[strings.LastIndexByte(table, '.')+1:]
+	tablets, err := ReadTable(ctx, c.DB(), "SHOW TABLET FROM "+table+" WHERE IndexName = '"+strings.Trim(name, "`")+"'")
 	if err != nil {
 		return nil, err
 	}

@@ -8,25 +8,34 @@ import (
 	"stele/sql/vec"
 )
 
-// intTable numbers distinct integers, and NULL, 0,1,2,… in the order of their first appearance. While they lie close together, as the values
+// intTable numbers distinct integers, and NULL, 0,1,2,… in the order of their first appearance. As long as each is at least the one before,
+// as in rows that lie in the order of their key, a list is all there is. Then, while they lie close together, as the values
 // of most keys do, there is a slot for each that may come; else open addressing with linear probing.
 type intTable struct {
-	keys  []int64  // by id; that of NULL has 0
-	null  int32    // the id of NULL, -1 = it has not come
-	slots []uint32 // id+1, 0 = free
-	dense bool     // an integer x is in slot x-base
-	base  int64
-	shift int // otherwise: x belongs into slot hashInt(x)>>shift
+	keys   []int64  // by id; that of NULL has 0
+	null   int32    // the id of NULL, -1 = it has not come
+	rising bool     // keys rise, without NULL, and there are no slots yet
+	slots  []uint32 // id+1, 0 = free
+	dense  bool     // an integer x is in slot x-base
+	base   int64
+	shift  int // otherwise: x belongs into slot hashInt(x)>>shift
 }
 
 // denseSlots is how many slots a key may take for them to be dense: with those of a hash table, which are two to four, go comparisons.
 const denseSlots = 6
 
-func newIntTable() *intTable { return &intTable{null: -1} }
+func newIntTable() *intTable { return &intTable{null: -1, rising: true} }
 
 func (t *intTable) len() int { return len(t.keys) }
 
-func (t *intTable) bytes() int64 { return int64(cap(t.keys))*8 + int64(len(t.slots))*4 }
+// bytes is what the table takes, with the slots that a list of rising keys will have when one of them is sought.
+func (t *intTable) bytes() int64 {
+	slots := len(t.slots)
+	if n := len(t.keys); t.rising && n > 0 {
+		slots, _, _ = slotsFor(t.keys[0], t.keys[n-1], n)
+	}
+	return int64(cap(t.keys))*8 + int64(slots)*4
+}
 
 // hashInt is Fibonacci hashing (Knuth, The Art of Computer Programming 6.4): its upper bits are the slot.
 func hashInt(x int64) uint64 { return (uint64(x) ^ uint64(x)>>32) * 0x9E3779B97F4A7C15 }
@@ -34,6 +43,14 @@ func hashInt(x int64) uint64 { return (uint64(x) ^ uint64(x)>>32) * 0x9E3779B97F
 // assign writes to ids the number of the key of each of rows, adding keys that are new; fresh collects the rows that brought a new one, in
 // the order of their ids.
 func (t *intTable) assign(v *vec.Vector, rows, ids, fresh []int32) []int32 {
+	if t.rising {
+		var done int
+		if done, fresh = t.assignRising(v, rows, ids, fresh); done == len(rows) {
+			return fresh
+		}
+		rows, ids = rows[done:], ids[done:]
+		t.settle(len(rows))
+	}
 	t.reserve(v, rows)
 	if v.Valid == nil {
 		return t.assignPresent(v, rows, ids, fresh)
@@ -51,6 +68,34 @@ func (t *intTable) assign(v *vec.Vector, rows, ids, fresh []int32) []int32 {
 		ids[i] = t.null
 	}
 	return fresh
+}
+
+// assignRising is assign as far as the keys go on rising: it returns how many rows it did.
+func (t *intTable) assignRising(v *vec.Vector, rows, ids, fresh []int32) (int, []int32) {
+	last := len(t.keys) - 1
+	for i, r := range rows {
+		if v.Valid != nil && v.IsNull(int(r)) {
+			return i, fresh
+		}
+		x := v.I64[r]
+		if last < 0 || x > t.keys[last] {
+			t.keys = append(t.keys, x)
+			fresh = append(fresh, r)
+			last++
+		} else if x < t.keys[last] {
+			return i, fresh
+		}
+		ids[i] = int32(last)
+	}
+	return len(rows), fresh
+}
+
+// settle gives rising keys, and some more, slots.
+func (t *intTable) settle(more int) {
+	if t.rising = false; len(t.keys) > 0 {
+		n := len(t.keys)
+		t.grow(t.keys[0], t.keys[n-1], n+more)
+	}
 }
 
 // assignPresent is assign for rows without NULL, for which there is room.
@@ -116,6 +161,9 @@ func (t *intTable) slot(x int64) int {
 
 // find writes to ids the number of the key of each of rows, or -1.
 func (t *intTable) find(v *vec.Vector, rows, ids []int32) {
+	if t.rising && len(t.keys) > 0 {
+		t.settle(0)
+	}
 	switch {
 	case len(t.slots) == 0:
 		for i := range rows {
@@ -203,16 +251,11 @@ func (t *intTable) grow(lo, hi int64, n int) {
 			lo, hi = min(lo, x), max(hi, x)
 		}
 	}
-	span := uint64(hi) - uint64(lo)
-	if t.dense = span < uint64(n)*denseSlots; t.dense {
-		// Room on both sides leaves it at a few times when keys come in their order.
-		room := max(span/4, initialSlots/8)
-		below, above := min(room, uint64(lo)-1<<63), min(room, math.MaxInt64-uint64(hi))
-		t.base, t.slots = lo-int64(below), make([]uint32, below+span+1+above)
-	} else {
-		size := max(1<<bits.Len(uint(n*2-1)), initialSlots)
-		t.shift, t.slots = 64-bits.TrailingZeros(uint(size)), make([]uint32, size)
+	var size int
+	if size, t.base, t.dense = slotsFor(lo, hi, n); !t.dense {
+		t.shift = 64 - bits.TrailingZeros(uint(size))
 	}
+	t.slots = make([]uint32, size)
 	for id, x := range t.keys {
 		switch {
 		case int32(id) == t.null:
@@ -222,4 +265,16 @@ func (t *intTable) grow(lo, hi int64, n int) {
 			t.slots[t.slot(x)] = uint32(id + 1)
 		}
 	}
+}
+
+// slotsFor returns how many slots n keys from lo to hi take: dense ones from base on, or those of a hash table.
+func slotsFor(lo, hi int64, n int) (size int, base int64, dense bool) {
+	span := uint64(hi) - uint64(lo)
+	if span >= uint64(n)*denseSlots {
+		return max(1<<bits.Len(uint(n*2-1)), initialSlots), 0, false
+	}
+	// Room on both sides leaves it at a few times when keys come in their order.
+	room := max(span/4, initialSlots/8)
+	below, above := min(room, uint64(lo)-1<<63), min(room, math.MaxInt64-uint64(hi))
+	return int(below + span + 1 + above), lo - int64(below), true
 }

@@ -54,8 +54,12 @@ func TestIntTableMatchesModel(t *testing.T) {
 				return key{x: ints[r]}
 			}
 			ids := make([]int32, len(rows))
-			table.find(v, rows, ids)
-			for i, r := range rows {
+			sought := rows
+			if rapid.Bool().Draw(rt, "not sought") { // keys that rise and are not sought stay a list
+				sought = nil
+			}
+			table.find(v, sought, ids)
+			for i, r := range sought {
 				want, known := model[keyOf(r)]
 				if !known {
 					want = -1
@@ -79,8 +83,8 @@ func TestIntTableMatchesModel(t *testing.T) {
 					rt.Fatalf("key %v: assigned %d, want %d", keyOf(r), ids[i], want)
 				}
 			}
-			table.find(v, rows, ids)
-			for i, r := range rows {
+			table.find(v, sought, ids)
+			for i, r := range sought {
 				if ids[i] != model[keyOf(r)] {
 					rt.Fatalf("key %v: found %d, want %d", keyOf(r), ids[i], model[keyOf(r)])
 				}
@@ -112,6 +116,14 @@ func TestIntTableStaysSmall(t *testing.T) {
 			if len(table.slots) != slots {
 				grown, slots = grown+1, len(table.slots)
 			}
+		}
+		if rises := name == "up" || name == "apart"; rises != (slots == 0) {
+			t.Errorf("%s: %d slots before a key is sought", name, slots)
+		}
+		held := table.bytes()
+		table.find(vec.New(tInt, 1), denseRows(1), make([]int32, 1))
+		if slots = len(table.slots); table.bytes() > held+held/2 {
+			t.Errorf("%s: %d bytes before a key is sought, %d then", name, held, table.bytes())
 		}
 		if table.len() != n || slots > 10*n || cap(table.keys) > 4*n {
 			t.Errorf("%s: %d keys have %d slots and room for %d", name, table.len(), slots, cap(table.keys))

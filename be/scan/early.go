@@ -20,6 +20,20 @@ type early struct {
 	first  *tablet.First
 }
 
+// tellEarly tells the sources of a fragment. Those of an aggregation, which may have several lanes, are told one by one.
+func tellEarly(f *physical.Fragment, ectx expr.Context, sources []*source) {
+	if f.Keys != nil {
+		return
+	}
+	var e *early
+	for _, src := range sources {
+		if e == nil || f.Agg != nil {
+			e = newEarly(f, ectx, len(sources))
+		}
+		src.early = e
+	}
+}
+
 // newEarly prepares it for the scans of so many tablets in one goroutine.
 func newEarly(f *physical.Fragment, ectx expr.Context, scans int) *early {
 	e := &early{prune: prune(f), first: first(f)}

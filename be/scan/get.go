@@ -157,13 +157,13 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 	if err != nil {
 		return err
 	}
-	if f.Keys == nil {
-		e := newEarly(f, ectx, len(sources))
-		for _, src := range sources {
-			src.early = e
+	tellEarly(f, ectx, sources)
+	n := 1
+	if most == math.MaxInt64 {
+		if n, err = lanes(f, sources); err != nil {
+			return err
 		}
-	}
-	if most < math.MaxInt64 {
+	} else {
 		for _, src := range sources {
 			src.most = lookedPart * most
 		}
@@ -171,7 +171,7 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 			return cmp.Or(err, errLarge)
 		}
 	}
-	if err = pump(ctx, f, newChain(sources), ectx, mem, send); errors.Is(err, tablet.ErrMany) {
+	if err = runLanes(ctx, n, f, sources, ectx, mem, send); errors.Is(err, tablet.ErrMany) {
 		return errLarge
 	}
 	return err

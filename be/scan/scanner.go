@@ -1,7 +1,8 @@
 // Package scan runs plan fragments next to the rows: it pins one version of each tablet, streams its rows through the
 // fragment's operators and hands over encoded batches.
 //
-// Scan streams, tablet by tablet at the same time if the FE likes; Get (rows by keys) and Fetch (few rows of several tablets) answer at
+// Scan streams, tablet by tablet at the same time if the FE likes, and aggregates many rows of several tablets in a lane for each
+// processor; Get (rows by keys) and Fetch (few rows of several tablets) answer at
 // once, and say so when the answer is for Scan.
 //
 // It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
@@ -220,17 +221,17 @@ func (e *ChangedError) MySQL() (code uint16, state, msg string) {
 
 // chain is several streams, one after the other, or, if each has some of the first rows, in turn.
 type chain struct {
-	sources []*source
-	at      int
-	turns   []*source // that have not ended; nil = one after the other
-	last    *source   // of the last batch
+	from  *queue
+	turns []*source // that have not ended; nil = one after the other
+	at    int       // whose turn it is
+	last  *source   // of the last batch; nil = the next one in the queue
 }
 
-// newChain makes one of the sources of a fragment.
-func newChain(sources []*source) *chain {
-	c := &chain{sources: sources}
-	if len(sources) > 1 && sources[0].early != nil && sources[0].early.first != nil {
-		c.turns = slices.Clone(sources)
+// newChain makes one of the sources that it can get of a fragment.
+func newChain(from *queue) *chain {
+	c := &chain{from: from}
+	if all := from.sources; len(all) > 1 && all[0].early != nil && all[0].early.first != nil {
+		c.turns = slices.Clone(all)
 	}
 	return c
 }
@@ -240,15 +241,22 @@ func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
 	if c.turns != nil {
 		return c.inTurn(ctx)
 	}
-	for c.at < len(c.sources) {
-		c.last = c.sources[c.at]
+	for c.more() {
 		b, err := c.last.Next(ctx)
 		if b != nil || err != nil {
 			return b, err
 		}
-		c.at++
+		c.last = nil
 	}
 	return nil, nil
+}
+
+// more reports whether there is a stream that may have another batch, which is c.last then.
+func (c *chain) more() bool {
+	if c.last == nil {
+		c.last = c.from.next()
+	}
+	return c.last != nil
 }
 
 // inTurn returns the next batch of the stream whose turn it is.
@@ -268,13 +276,12 @@ func (c *chain) inTurn(ctx context.Context) (*vec.Batch, error) {
 
 // AddUp has the streams add their columns up, until one has a batch.
 func (c *chain) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *vec.Batch, err error) {
-	for c.at < len(c.sources) {
-		c.last = c.sources[c.at]
+	for c.more() {
 		n, b, err := c.last.AddUp(ctx, totals)
 		if rows += n; b != nil || err != nil {
 			return rows, b, err
 		}
-		c.at++
+		c.last = nil
 	}
 	return rows, nil, nil
 }

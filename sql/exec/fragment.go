@@ -20,7 +20,7 @@ type TabletSource interface {
 // partial aggregation, TopN or Limit over all of them). The batches of in hold f.Columns in that order; rows are
 // selected by f.Keys already.
 //
-// A partial aggregation may yield a group more than once, and without GROUP BY it yields a row also for no input: the
+// A partial aggregation may yield a group more than once, one that makes whole groups may not; without GROUP BY it yields a row also for no input: the
 // receiver merges. TopN yields the first Offset+Limit rows in order: only the receiver, which sees all tablets, can
 // skip Offset. The stream takes in over, also when RunFragment fails.
 func RunFragment(f *physical.Fragment, in Stream, tablet types.TabletID, ectx expr.Context, mem *Memory) (Stream, error) {
@@ -53,7 +53,7 @@ func fragmentStream(f *physical.Fragment, in Stream, tablet types.TabletID, env 
 		s = filter
 	}
 	if f.Agg != nil {
-		s, err = fragmentAgg(f, s, env)
+		s, err = fragmentGroups(f, s, env)
 	} else if f.Project != nil {
 		s, err = newProject(f.Project, s, env.Expr)
 	}
@@ -77,6 +77,15 @@ func fragmentStream(f *physical.Fragment, in Stream, tablet types.TabletID, env 
 		s = &limitOp{in: s, left: f.Limit}
 	}
 	return s, nil
+}
+
+// fragmentGroups yields the groups that pass.
+func fragmentGroups(f *physical.Fragment, in Stream, env *Env) (Stream, error) {
+	s, err := fragmentAgg(f, in, env)
+	if err != nil || f.Having == nil {
+		return s, err
+	}
+	return newFilter(f.Having, s, env.Expr)
 }
 
 // fragmentAgg aggregates, and leaves adding up to the rows' source where nothing is between.

@@ -56,7 +56,7 @@ func (p *printer) node(n *physical.Node, depth int) {
 	}()
 	switch {
 	case n.Scan != nil:
-		p.scan(n.Scan, depth)
+		p.scan(n.Scan, Columns(n), depth)
 	case n.Values != nil:
 		p.add(depth, "values rows=%d", len(n.Values.Rows))
 	case n.Filter != nil:
@@ -125,8 +125,8 @@ func showAll(list []*expr.Node, names []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// scan prints a scan and what its fragment does.
-func (p *printer) scan(s *physical.Scan, depth int) {
+// scan prints a scan, which yields columns of some names, and what its fragment does.
+func (p *printer) scan(s *physical.Scan, yields []string, depth int) {
 	f := &s.Fragment
 	var names []string
 	for _, id := range f.Columns {
@@ -155,6 +155,12 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	out := names
 	if f.Agg != nil {
 		p.add(depth+1, "| %s", showAgg(f.Agg, names))
+		if f.GroupsWhole() {
+			out = yields
+		}
+		if f.Having != nil {
+			p.add(depth+1, "| filter %s", Expr(f.Having, out))
+		}
 	} else if f.Project != nil {
 		p.add(depth+1, "| project %s", showAll(f.Project, names))
 		out = nil

@@ -100,8 +100,8 @@ type Via struct {
 }
 
 // Fragment is what a BE does with each tablet of a scan, in this order: read Columns, keep rows that pass Filter,
-// then either partially aggregate (Agg) or project (Project), then keep the first rows (TopN or Limit). Expressions
-// refer to the position in Columns; those of TopN to the output of Project.
+// then either aggregate (Agg, which is Partial unless all rows of a group lie in one tablet) or project (Project), then keep the first
+// rows (TopN or Limit). Expressions refer to the position in Columns; those of TopN to the output of Agg or Project.
 type Fragment struct {
 	Schema  types.Schema     `cbor:"1,keyasint"`
 	Columns []types.ColumnID `cbor:"2,keyasint"`
@@ -116,9 +116,15 @@ type Fragment struct {
 	TabletColumn bool `cbor:"9,keyasint,omitempty"`
 	// TimeZone is the session's, for conversions of TIMESTAMP ("" = UTC).
 	TimeZone string `cbor:"10,keyasint,omitempty"`
+	// Having leaves out groups of an Agg that makes them whole, by its output. Who asks checks the groups all the same: a BE of a release
+	// before knows none.
+	Having *expr.Node `cbor:"12,keyasint,omitempty"`
 	// Homes are the tablets in which rows with Keys lie, one a key, where that is known: the others need not look for it.
 	Homes []types.TabletID `cbor:"11,keyasint,omitempty"`
 }
+
+// GroupsWhole reports whether each tablet yields groups, and each group is of one tablet.
+func (f *Fragment) GroupsWhole() bool { return f.Agg != nil && !f.Agg.Partial }
 
 // KeysIn returns those of Keys that a tablet may have rows with.
 func (f *Fragment) KeysIn(id types.TabletID) [][]byte {

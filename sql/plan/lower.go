@@ -116,7 +116,9 @@ func (s idSet) within(list []int) []int {
 
 func (b *binder) lowerFilter(r *rel, need idSet) lowered {
 	in := b.lower(r.kids[0], need.with(r.preds...))
-	return b.node(&physical.Node{Filter: at(and(r.preds...), in.layout)}, in.layout, in.node)
+	cond := at(and(r.preds...), in.layout)
+	passGroups(in.node, cond)
+	return b.node(&physical.Node{Filter: cond}, in.layout, in.node)
 }
 
 // lowerProject computes what is needed; consecutive projections become one, and one that only passes columns on none.
@@ -184,12 +186,14 @@ func (b *binder) lowerSort(r *rel, need idSet) lowered {
 	}
 	in := b.lower(r.kids[0], want)
 	if r.op == opLimit {
+		firstGroups(in.node, &physical.Sort{Limit: r.limit, Offset: r.offset})
 		return b.node(&physical.Node{Limit: &physical.Limit{Offset: r.offset, Count: r.limit}}, in.layout, in.node)
 	}
 	if r.limit == 0 { // 0 means "all" in a Sort
 		return b.node(&physical.Node{Limit: &physical.Limit{}}, in.layout, in.node)
 	}
 	s := &physical.Sort{Keys: atKeys(r.keys, in.layout), Limit: max(r.limit, 0), Offset: r.offset}
+	firstGroups(in.node, s)
 	return b.node(&physical.Node{Sort: s}, in.layout, in.node)
 }
 

@@ -31,28 +31,32 @@ func (b *binder) scanChain(r *rel) (chain, bool) {
 		if !ok || hasVolatile(c.out) {
 			return c, false
 		}
-		sub := func(n *expr.Node) *expr.Node {
-			for _, it := range c.out {
-				if it.id == n.Col {
-					return it.expr
-				}
-			}
-			return nil
-		}
 		if r.op == opFilter {
 			for _, p := range r.preds {
-				c.preds = append(c.preds, substitute(p, sub))
+				c.preds = append(c.preds, c.overScan(p))
 			}
 			return c, true
 		}
 		var out []item
 		for _, it := range r.items {
-			out = append(out, item{it.id, substitute(it.expr, sub)})
+			out = append(out, item{it.id, c.overScan(it.expr)})
 		}
 		c.out = out
 		return c, true
 	}
 	return chain{}, false
+}
+
+// overScan rewrites an expression over what the chain yields as one over the scan's columns.
+func (c *chain) overScan(e *expr.Node) *expr.Node {
+	return substitute(e, func(n *expr.Node) *expr.Node {
+		for _, it := range c.out {
+			if it.id == n.Col {
+				return it.expr
+			}
+		}
+		return nil
+	})
 }
 
 // lowerScan lowers a scan with everything that a fragment can do for the operators above it: filter, projection, first
@@ -163,7 +167,8 @@ func (b *binder) narrow(s *physical.Scan, t *catalog.Table, preds []*expr.Node, 
 	}
 }
 
-// lowerAgg aggregates; over one scan it does so in two phases, the first next to the data.
+// lowerAgg aggregates; over one scan it does so in two phases, the first next to the data, or all of it there when no group has rows in
+// two tablets.
 func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 	aggs := slices.DeleteFunc(slices.Clone(r.aggs), func(a aggItem) bool { return !need.has(a.id) })
 	if r.scalar && len(aggs) == 0 { // without groups and aggregates it would not be an aggregation
@@ -177,6 +182,9 @@ func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 		layout = append(layout, a.id)
 	}
 	if c, ok := b.scanChain(r.kids[0]); ok && !b.ctx.literal {
+		if b.groupsWhole(c, r, aggs) {
+			return b.node(b.aggregatingScan(c, wholeAgg(c, r, aggs)), layout)
+		}
 		if l, ok := b.twoPhase(c, r, aggs, layout); ok {
 			return l
 		}
@@ -226,41 +234,22 @@ func mapAgg(f expr.AggFunc, m func(*expr.Node) *expr.Node) expr.AggFunc {
 
 // twoPhase splits an aggregation over a scan. DISTINCT aggregates of one argument are split by grouping by it first.
 func (b *binder) twoPhase(c chain, r *rel, aggs []aggItem, layout []int) (lowered, bool) {
-	sub := func(e *expr.Node) *expr.Node {
-		return substitute(e, func(n *expr.Node) *expr.Node {
-			for _, it := range c.out {
-				if it.id == n.Col {
-					return it.expr
-				}
-			}
-			return nil
-		})
-	}
 	partial := &physical.Agg{Partial: true}
 	for _, g := range r.items {
-		partial.Group = append(partial.Group, sub(g.expr))
+		partial.Group = append(partial.Group, c.overScan(g.expr))
 	}
 	distinct, ok := splittable(aggs)
 	if !ok {
 		return lowered{}, false
 	}
 	if distinct != nil {
-		partial.Group = append(partial.Group, sub(distinct))
+		partial.Group = append(partial.Group, c.overScan(distinct))
 	} else {
 		for _, a := range aggs {
-			partial.Aggs = append(partial.Aggs, mapAgg(a.fn, sub))
+			partial.Aggs = append(partial.Aggs, mapAgg(a.fn, c.overScan))
 		}
 	}
-	exprs := slices.Clone(partial.Group)
-	for _, a := range partial.Aggs {
-		exprs = append(exprs, aggExprs(a)...)
-	}
-	scan, read := b.scanNode(c, exprs)
-	partial.Group = atAll(partial.Group, read)
-	for i := range partial.Aggs {
-		partial.Aggs[i] = mapAgg(partial.Aggs[i], func(e *expr.Node) *expr.Node { return at(e, read) })
-	}
-	scan.Scan.Fragment.Agg = partial
+	scan := b.aggregatingScan(c, partial)
 	scan.Schema = partialSchema(partial)
 	final := &physical.Agg{Merge: distinct == nil}
 	for i := range r.items {
@@ -278,11 +267,26 @@ func (b *binder) twoPhase(c chain, r *rel, aggs []aggItem, layout []int) (lowere
 	return b.node(&physical.Node{Agg: final}, layout, scan), true
 }
 
+// aggregatingScan makes a scan that aggregates what a chain yields; the expressions of agg are over the scan's columns.
+func (b *binder) aggregatingScan(c chain, agg *physical.Agg) *physical.Node {
+	exprs := slices.Clone(agg.Group)
+	for _, a := range agg.Aggs {
+		exprs = append(exprs, aggExprs(a)...)
+	}
+	scan, read := b.scanNode(c, exprs)
+	agg.Group = atAll(agg.Group, read)
+	for i := range agg.Aggs {
+		agg.Aggs[i] = mapAgg(agg.Aggs[i], func(e *expr.Node) *expr.Node { return at(e, read) })
+	}
+	scan.Scan.Fragment.Agg = agg
+	return scan
+}
+
 // splittable reports whether aggregates can be computed in two phases, and the argument of the DISTINCT ones.
 func splittable(aggs []aggItem) (distinct *expr.Node, ok bool) {
 	for i, a := range aggs {
 		switch {
-		case a.fn.Name == "group_concat" || a.fn.Name == "json_arrayagg" || a.fn.Name == "json_objectagg":
+		case isDocument(a.fn.Name):
 			return nil, false
 		case a.fn.Distinct && (i > 0 && distinct == nil || distinct != nil && !sameExpr(distinct, a.fn.Arg)):
 			return nil, false

@@ -21,7 +21,7 @@ const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_Z
 // TestStatements runs the files of testdata: "create" makes a table, "plan" shows the plan of a statement or
 // the error, "fast" plans an INSERT by the fast path, "set" sets the sql_mode or the current database.
 func TestStatements(t *testing.T) {
-	for _, file := range []string{"select", "subquery", "rewrite", "prune", "dml", "errors", "collate", "keys"} {
+	for _, file := range []string{"select", "subquery", "rewrite", "prune", "dml", "errors", "collate", "keys", "wholegroups"} {
 		t.Run(file, func(t *testing.T) {
 			ctx, f := newContext()
 			ctx.SQLMode = defaultMode

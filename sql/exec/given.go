@@ -103,7 +103,7 @@ func (j *joinOp) give(sets []*vec.Batch) {
 				ints = appendInts(ints, v)
 			}
 		}
-		j.giveSet(id, ints)
+		j.giveSet(k, ints)
 	}
 }
 
@@ -120,10 +120,14 @@ func appendInts(to []int64, v *vec.Vector) []int64 {
 	return to
 }
 
-// giveSet gives integers as a set, if they are not too many for that.
-func (j *joinOp) giveSet(id int, ints []int64) {
-	if set := keyset.Of(ints); set != nil {
-		j.env.given[id] = given{set: set}
+// giveSet gives the integers of a key as a set, if they are not too many for that.
+func (j *joinOp) giveSet(key int, ints []int64) {
+	most := keyset.FewBytes
+	if key < len(j.spec.MostBytes) { // an FE of a release before does not say
+		most = j.spec.MostBytes[key]
+	}
+	if set := keyset.Of(ints, most); set != nil {
+		j.env.given[j.spec.Gives[key]] = given{set: set}
 	}
 }
 
@@ -161,7 +165,7 @@ func (j *joinOp) giveRight() error {
 	if t.keys.len() > maxGiven {
 		for k, id := range j.spec.Gives {
 			if id != 0 {
-				j.giveSet(id, t.keys.ints(k))
+				j.giveSet(k, t.keys.ints(k))
 			}
 		}
 		return nil

@@ -440,7 +440,7 @@ type inSet struct {
 func (s *inSet) keySet() *keyset.Set {
 	s.once.Do(func() {
 		if len(s.ints) > 0 {
-			s.keys, _ = keyset.Read(keyset.Of(slices.Collect(maps.Keys(s.ints))))
+			s.keys, _ = keyset.Read(keyset.Of(slices.Collect(maps.Keys(s.ints)), keyset.FewBytes))
 		}
 	})
 	return s.keys

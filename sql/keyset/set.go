@@ -6,8 +6,13 @@ import (
 	"math/bits"
 )
 
-// MaxBytes is how long a set is at most: it is sent to each BE, and asked for every row.
-const MaxBytes = 2 << 20
+// Bounds of sets, which are sent to each BE and asked for every row: FewBytes is what any scan may be given, MaxBytes what a long one may.
+const (
+	FewBytes = 1 << 20
+	MaxBytes = 8 << 20
+	// maxDense bounds the bytes of one with a bit for each value: those of a large range are cheaper as a Bloom filter.
+	maxDense = 2 << 20
+)
 
 // Bits a key: a bit for each value between the least and the greatest key may take denseBits for one, since it is exact; a Bloom
 // filter takes bloomBits at least, and up to twice as many as it has a power of two of words.
@@ -39,8 +44,9 @@ type Set struct {
 	shift  int    // Bloom: of a hash, so that it names a word
 }
 
-// Of returns a set that has all of some keys, which may come more than once, encoded; nil when it would be longer than MaxBytes.
-func Of(keys []int64) []byte {
+// Of returns a set that has all of some keys, which may come more than once, encoded; nil when it would be longer than most bytes and its head,
+// of which there may be MaxBytes.
+func Of(keys []int64, most int) []byte {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -49,10 +55,10 @@ func Of(keys []int64) []byte {
 		lo, hi = min(lo, k), max(hi, k)
 	}
 	span := uint64(hi) - uint64(lo) // bits less one
-	if span < smallBits || span < MaxBytes*8-8*headBytes-8 && span/denseBits < uint64(len(keys)) {
+	if span < smallBits || span < maxDense*8-8*headBytes-8 && span/denseBits < uint64(len(keys)) {
 		return dense(keys, lo, hi, span+1)
 	}
-	return bloom(keys, lo, hi)
+	return bloom(keys, lo, hi, min(most, MaxBytes))
 }
 
 func head(form byte, lo, hi int64, payload int) []byte {
@@ -73,12 +79,12 @@ func dense(keys []int64, lo, hi int64, span uint64) []byte {
 	return out
 }
 
-func bloom(keys []int64, lo, hi int64) []byte {
+func bloom(keys []int64, lo, hi int64, most int) []byte {
 	words := 1 << max(bits.Len64(uint64(len(keys))*bloomBits/64), 1)
-	if words*8 > MaxBytes-headBytes && words/2*64 >= len(keys)*bloomBits/2 {
+	if words*8 > most && words/2*64 >= len(keys)*bloomBits/2 {
 		words /= 2 // some more wrong answers are better than none at all
 	}
-	if words*8 > MaxBytes-headBytes {
+	if words*8 > most {
 		return nil
 	}
 	out := head(formBloom, lo, hi, words*8)
@@ -114,7 +120,7 @@ func Read(b []byte) (*Set, error) {
 	}
 	words := len(s.bytes) / 8
 	switch {
-	case s.form == formDense && uint64(s.hi)-uint64(s.lo) < MaxBytes*8:
+	case s.form == formDense && uint64(s.hi)-uint64(s.lo) < maxDense*8:
 		s.span = uint64(s.hi) - uint64(s.lo) + 1
 		last := int(s.span >> 3)
 		if len(s.bytes) != last+1 || s.bytes[last]>>(s.span&7) != 0 {

@@ -26,7 +26,7 @@ func keysOf(t *rapid.T) []int64 {
 func TestASetHasItsKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := keysOf(t)
-		s, err := keyset.Read(keyset.Of(keys))
+		s, err := keyset.Read(keyset.Of(keys, keyset.FewBytes))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,14 +75,21 @@ func TestFewOthersPass(t *testing.T) {
 	for name, c := range map[string]struct {
 		step int64
 		n    int
+		room int
 		most float64
-	}{"dense": {2, 100_000, 0}, "few and far": {1 << 20, 2000, 0.06}, "many and far": {1 << 20, 400_000, 0.06}, "as many as fit": {1 << 20, 1_600_000, 0.12}} {
+	}{
+		"dense":              {2, 100_000, keyset.FewBytes, 0},
+		"few and far":        {1 << 20, 2000, keyset.FewBytes, 0.06},
+		"many and far":       {1 << 20, 400_000, keyset.FewBytes, 0.06},
+		"as many as fit":     {1 << 20, 1_600_000, keyset.FewBytes, 0.12},
+		"many for long scan": {1 << 20, 3_000_000, keyset.MaxBytes, 0.06},
+	} {
 		keys := make([]int64, c.n)
 		for i := range keys {
 			keys[i] = int64(i) * c.step
 		}
-		b := keyset.Of(keys)
-		if len(b) == 0 || len(b) > keyset.MaxBytes {
+		b := keyset.Of(keys, c.room)
+		if len(b) == 0 || len(b) > c.room+64 {
 			t.Fatalf("%s: %d bytes", name, len(b))
 		}
 		s, err := keyset.Read(b)
@@ -102,11 +109,11 @@ func TestFewOthersPass(t *testing.T) {
 }
 
 func TestTooManyKeysAreNoSet(t *testing.T) {
-	keys := make([]int64, 8<<20)
+	keys := make([]int64, 14<<20)
 	for i := range keys {
 		keys[i] = int64(i) << 30
 	}
-	if keyset.Of(keys) != nil || keyset.Of(nil) != nil {
+	if keyset.Of(keys, 1<<40) != nil || keyset.Of(keys[:2<<20], keyset.FewBytes) != nil || keyset.Of(nil, keyset.MaxBytes) != nil {
 		t.Fatal("a set of too many keys, or of none")
 	}
 }
@@ -114,8 +121,8 @@ func TestTooManyKeysAreNoSet(t *testing.T) {
 // FuzzRead: bytes from elsewhere are a set that can be asked anything, or an error.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{}, int64(0))
-	f.Add(keyset.Of([]int64{1, 2, 900}), int64(3))
-	f.Add(keyset.Of([]int64{math.MinInt64, 0, math.MaxInt64}), int64(-1))
+	f.Add(keyset.Of([]int64{1, 2, 900}, keyset.FewBytes), int64(3))
+	f.Add(keyset.Of([]int64{math.MinInt64, 0, math.MaxInt64}, keyset.FewBytes), int64(-1))
 	f.Fuzz(func(t *testing.T, b []byte, k int64) {
 		s, err := keyset.Read(b)
 		if err != nil {

@@ -171,6 +171,8 @@ type Join struct {
 	// Gives, parallel to Left and Right, names the values that a key has on the side which is read first: the scans below the
 	// other side which take them read no rows without them. 0 = nobody takes them.
 	Gives []int
+	// MostBytes, parallel to Gives, is how long a set of the values may be: the longer, the more rows it is asked for.
+	MostBytes []int
 	// LeftFirst: the left side is read before the right one, as long as it has few rows.
 	LeftFirst bool
 	// Keep lists the columns that come out, ascending positions among those of the left child followed by those of the right one, which

@@ -3,8 +3,10 @@ package plan
 import (
 	"slices"
 
+	"stele/meta/types"
 	"stele/sql/explain"
 	"stele/sql/expr"
+	"stele/sql/keyset"
 	"stele/sql/physical"
 )
 
@@ -27,13 +29,14 @@ func (b *binder) reduce(r *rel, j *physical.Join, left, right *physical.Node) {
 	default:
 		return
 	}
-	j.Gives = make([]int, len(from))
+	j.Gives, j.MostBytes = make([]int, len(from)), make([]int, len(from))
 	few := narrowed(source)
 	for i, e := range to {
 		b.gives++
-		g := giver{take: physical.Take{ID: b.gives, From: explain.Expr(from[i], explain.Columns(source))}, byKey: !few}
+		g := giver{take: physical.Take{ID: b.gives, From: explain.Expr(from[i], explain.Columns(source))}, byKey: !few,
+			rows: b.ctx.rows, most: keyset.MaxBytes}
 		if g.reach(target, e) {
-			j.Gives[i], j.LeftFirst = b.gives, leftFirst
+			j.Gives[i], j.MostBytes[i], j.LeftFirst = b.gives, g.most, leftFirst
 		}
 	}
 }
@@ -52,6 +55,8 @@ type giver struct {
 	take physical.Take
 	// byKey: as a rule each row matches some value, so only scans are worth it that find rows by them.
 	byKey bool
+	rows  func(types.TableID) float64
+	most  int // how long a set may be for the scans that were reached
 }
 
 // reach has the scans below an operator take the values of an expression over its columns, wherever leaving out rows with other values
@@ -112,10 +117,17 @@ func (g *giver) reachScan(s *physical.Scan, e *expr.Node) bool {
 	if !ok || g.byKey && !leadsKey(s, e) {
 		return false
 	}
+	g.most = min(g.most, mostBytes(g.rows(s.TableID), len(s.Tablets)))
 	t := g.take
 	t.Expr = e
 	s.Takes = append(s.Takes, t)
 	return true
+}
+
+// mostBytes is how long a set may be that is sent to each tablet of a table of some rows: some bytes for each row that may be left out.
+func mostBytes(rows float64, tablets int) int {
+	const perRow = 2
+	return int(min(max(rows*perRow/float64(max(tablets, 1)), keyset.FewBytes), keyset.MaxBytes))
 }
 
 // leadsKey reports whether an expression is a column by which rows are found.

@@ -181,13 +181,14 @@ func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 	for _, a := range aggs {
 		layout = append(layout, a.id)
 	}
-	if c, ok := b.scanChain(r.kids[0]); ok && !b.ctx.literal {
-		if b.groupsWhole(c, r, aggs) {
-			return b.node(b.aggregatingScan(c, wholeAgg(c, r, aggs)), layout)
-		}
-		if l, ok := b.twoPhase(c, r, aggs, layout); ok {
-			return l
-		}
+	c, scans := b.scanChain(r.kids[0])
+	switch scans = scans && !b.ctx.literal && !hasDocument(aggs); {
+	case scans && b.groupsWhole(c, r):
+		return b.node(b.aggregatingScan(c, c.aggregation(r, aggs)), layout)
+	case scans && !hasDistinct(aggs):
+		return b.twoPhase(c, r, aggs, layout)
+	case (scans || len(r.items) == 0) && sameDistinct(aggs) && !b.ctx.literal:
+		return b.overDistinct(r, aggs, layout)
 	}
 	want := idSet{}
 	for _, g := range r.items {
@@ -232,39 +233,44 @@ func mapAgg(f expr.AggFunc, m func(*expr.Node) *expr.Node) expr.AggFunc {
 	return f
 }
 
-// twoPhase splits an aggregation over a scan. DISTINCT aggregates of one argument are split by grouping by it first.
-func (b *binder) twoPhase(c chain, r *rel, aggs []aggItem, layout []int) (lowered, bool) {
-	partial := &physical.Agg{Partial: true}
-	for _, g := range r.items {
-		partial.Group = append(partial.Group, c.overScan(g.expr))
-	}
-	distinct, ok := splittable(aggs)
-	if !ok {
-		return lowered{}, false
-	}
-	if distinct != nil {
-		partial.Group = append(partial.Group, c.overScan(distinct))
-	} else {
-		for _, a := range aggs {
-			partial.Aggs = append(partial.Aggs, mapAgg(a.fn, c.overScan))
-		}
-	}
+// twoPhase splits an aggregation over a scan.
+func (b *binder) twoPhase(c chain, r *rel, aggs []aggItem, layout []int) lowered {
+	partial := c.aggregation(r, aggs)
+	partial.Partial = true
 	scan := b.aggregatingScan(c, partial)
 	scan.Schema = partialSchema(partial)
-	final := &physical.Agg{Merge: distinct == nil}
+	final := &physical.Agg{Merge: true}
 	for i := range r.items {
 		final.Group = append(final.Group, expr.Col(i, partial.Group[i].Type))
 	}
 	for i, a := range aggs {
 		f := a.fn
-		if distinct != nil {
-			f.Arg = expr.Col(len(r.items), partial.Group[len(r.items)].Type)
-		} else {
-			f.Arg = partial.Aggs[i].Arg
-		}
+		f.Arg = partial.Aggs[i].Arg
 		final.Aggs = append(final.Aggs, f)
 	}
-	return b.node(&physical.Node{Agg: final}, layout, scan), true
+	return b.node(&physical.Node{Agg: final}, layout, scan)
+}
+
+// overDistinct aggregates the values of one argument, each once a group: groups by it come first. They need no sets, so that they find room in
+// temporary files.
+func (b *binder) overDistinct(r *rel, aggs []aggItem, layout []int) lowered {
+	arg := aggs[0].fn.Arg
+	value := item{b.newColumn(column{name: "value", typ: arg.Type}), arg}
+	values := &rel{op: opAgg, kids: r.kids, items: append(slices.Clone(r.items), value)}
+	for _, it := range values.items {
+		values.out = append(values.out, it.id)
+	}
+	in := b.lowerAgg(values, newSet(values.out...))
+	final := &physical.Agg{}
+	for _, g := range r.items {
+		final.Group = append(final.Group, at(b.col(g.id), in.layout))
+	}
+	for _, a := range aggs {
+		f := a.fn
+		f.Distinct, f.Arg = false, at(b.col(value.id), in.layout)
+		final.Aggs = append(final.Aggs, f)
+	}
+	return b.node(&physical.Node{Agg: final}, layout, in.node)
 }
 
 // aggregatingScan makes a scan that aggregates what a chain yields; the expressions of agg are over the scan's columns.
@@ -282,21 +288,22 @@ func (b *binder) aggregatingScan(c chain, agg *physical.Agg) *physical.Node {
 	return scan
 }
 
-// splittable reports whether aggregates can be computed in two phases, and the argument of the DISTINCT ones.
-func splittable(aggs []aggItem) (distinct *expr.Node, ok bool) {
-	for i, a := range aggs {
-		switch {
-		case isDocument(a.fn.Name):
-			return nil, false
-		case a.fn.Distinct && (i > 0 && distinct == nil || distinct != nil && !sameExpr(distinct, a.fn.Arg)):
-			return nil, false
-		case a.fn.Distinct:
-			distinct = a.fn.Arg
-		case distinct != nil:
-			return nil, false
-		}
-	}
-	return distinct, true
+// hasDistinct reports whether some aggregate is DISTINCT.
+func hasDistinct(aggs []aggItem) bool {
+	return slices.ContainsFunc(aggs, func(a aggItem) bool { return a.fn.Distinct })
+}
+
+// sameDistinct reports whether all aggregates are DISTINCT ones of the same argument.
+func sameDistinct(aggs []aggItem) bool {
+	return len(aggs) > 0 && !hasDocument(aggs) &&
+		!slices.ContainsFunc(aggs, func(a aggItem) bool { return !a.fn.Distinct || !sameExpr(aggs[0].fn.Arg, a.fn.Arg) })
+}
+
+// hasDocument reports whether some aggregate makes one text of all rows, whose length the session bounds.
+func hasDocument(aggs []aggItem) bool {
+	return slices.ContainsFunc(aggs, func(a aggItem) bool {
+		return a.fn.Name == "group_concat" || a.fn.Name == "json_arrayagg" || a.fn.Name == "json_objectagg"
+	})
 }
 
 // partialSchema describes what a partial aggregation yields: groups, then states.

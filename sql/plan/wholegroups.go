@@ -11,9 +11,9 @@ import (
 // groupsWhole reports whether all rows of each group of an aggregation over a scan lie in one tablet: the groups tell apart what the
 // columns tell apart that decide in which partition and bucket a row lies. Numbers that are equal and differ in their bytes (-0.0 and 0.0)
 // may lie in two.
-func (b *binder) groupsWhole(c chain, r *rel, aggs []aggItem) bool {
+func (b *binder) groupsWhole(c chain, r *rel) bool {
 	t := c.scan.table
-	if len(t.HashBy) == 0 || slices.ContainsFunc(aggs, func(a aggItem) bool { return isDocument(a.fn.Name) }) {
+	if len(t.HashBy) == 0 {
 		return false
 	}
 	grouped := map[types.ColumnID]bool{}
@@ -28,13 +28,8 @@ func (b *binder) groupsWhole(c chain, r *rel, aggs []aggItem) bool {
 		(t.Partition == nil || !slices.ContainsFunc(t.Partition.Columns, func(id types.ColumnID) bool { return !within(id) }))
 }
 
-// isDocument reports whether an aggregate makes one text of all rows, whose length the session bounds.
-func isDocument(name string) bool {
-	return name == "group_concat" || name == "json_arrayagg" || name == "json_objectagg"
-}
-
-// wholeAgg is the aggregation of a chain with the expressions over the scan's columns.
-func wholeAgg(c chain, r *rel, aggs []aggItem) *physical.Agg {
+// aggregation is that of the rows of a chain, with the expressions over the scan's columns.
+func (c *chain) aggregation(r *rel, aggs []aggItem) *physical.Agg {
 	a := &physical.Agg{}
 	for _, g := range r.items {
 		a.Group = append(a.Group, c.overScan(g.expr))

@@ -40,16 +40,26 @@ type search struct {
 	asker *asker // of the filter; or nil
 }
 
-// Rows returns the rows of a tablet at a version.
-func (q *search) Rows(ctx context.Context, t *tablet.Tablet, v types.Version, own *write.Overlay) (*vec.Batch, error) {
+// Rows returns the rows of a tablet at a version, and where they lie.
+func (q *search) Rows(ctx context.Context, t *tablet.Tablet, v types.Version, own *write.Overlay) (*vec.Batch, []tablet.Found, error) {
 	q.s.running.Add(1)
 	defer q.s.running.Add(-1)
 	snap, err := t.Snapshot(v)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer snap.Release()
-	src := &source{id: t.ID(), snap: snap, f: q.f, overlay: own, early: q.early, most: lookedPart * maxFetchRows}
+	src := &source{id: t.ID(), snap: snap, f: q.f, overlay: own, early: q.early, most: lookedPart * maxFetchRows, places: own == nil}
+	rows, err := q.all(ctx, src)
+	if rows == nil || err != nil || own != nil {
+		return rows, nil, err
+	}
+	rows, old := snap.Placed(rows, q.f.Columns)
+	return rows, old, nil
+}
+
+// all returns all rows that pass, nil = there are none.
+func (q *search) all(ctx context.Context, src *source) (*vec.Batch, error) {
 	if q.f.Keys == nil {
 		if n, err := src.toRead(); err != nil || n > maxFetchRows {
 			return nil, orLarge(err)

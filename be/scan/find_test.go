@@ -58,7 +58,10 @@ func newFinding(t *testing.T) *finding {
 	return f
 }
 
-// begin makes two tablets, with rows 1 to 12 in each, of which those of the first one lie in a rowset.
+// foundOf is how many rows a tablet has: enough for the orders of keys.
+const foundOf = 300
+
+// begin makes two tablets with rows, of which those of the first one lie in a rowset.
 func (f *finding) begin(t *rapid.T) {
 	f.first += 2
 	f.states = map[types.TabletID][]map[int64]int64{}
@@ -68,12 +71,12 @@ func (f *finding) begin(t *rapid.T) {
 			t.Fatal(err)
 		}
 		first := map[int64]int64{}
-		b := &vec.Batch{N: 12, Cols: []*vec.Vector{vec.New(big, 12), {Type: tiny, N: 12, I64: make([]int64, 12)}}}
-		for i := range 12 {
-			b.Cols[0].I64[i], b.Cols[1].I64[i] = int64(i+1), int64(i%4)
-			first[int64(i+1)] = int64(i % 4)
+		b := &vec.Batch{N: foundOf, Cols: []*vec.Vector{vec.New(big, foundOf), {Type: tiny, N: foundOf, I64: make([]int64, foundOf)}}}
+		for i := range foundOf {
+			b.Cols[0].I64[i], b.Cols[1].I64[i] = int64(i+1), int64(i%50)
+			first[int64(i+1)] = int64(i % 50)
 		}
-		payload, err := wire.Encode(&f.schema, make([]types.RowOp, 12), b)
+		payload, err := wire.Encode(&f.schema, make([]types.RowOp, foundOf), b)
 		if err == nil {
 			err = tb.PreparePart(context.Background(), 9, 0, payload)
 		}
@@ -206,10 +209,12 @@ func TestModifyRowsAgreesWithMaps(t *testing.T) {
 		f.begin(t)
 		for range rapid.IntRange(1, 12).Draw(t, "transactions") {
 			f.transaction(t, &generals, &conflicts, &written, &both)
-			for id, states := range f.states {
+			for _, id := range f.tablets() {
+				states := f.states[id]
 				if got, want := f.rows(t, id), states[len(states)-1]; !maps.Equal(got, want) {
 					t.Fatalf("tablet %d has %v, not %v", id, got, want)
 				}
+				f.digest(t, id)
 			}
 		}
 	})
@@ -218,11 +223,30 @@ func TestModifyRowsAgreesWithMaps(t *testing.T) {
 	}
 }
 
+// digest holds the digest, which a flush moves on by what publishing was told of the rows that ended, against that of all rows.
+func (f *finding) digest(t *rapid.T, id types.TabletID) {
+	tb, _ := f.h.Tablet(id)
+	if rapid.IntRange(0, 3).Draw(t, "flush") == 0 {
+		if err := tb.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	digest, rows, err := tb.Digest(tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, n, err := tb.ScanDigest(context.Background(), tb.Version())
+	if err != nil || digest != want || rows != n {
+		t.Fatalf("tablet %d: digest %x of %d rows, scanned %x of %d, %v", id, digest, rows, want, n, err)
+	}
+}
+
 // transaction is some statements over one state, and their end.
 func (f *finding) transaction(t *rapid.T, generals, conflicts, written, both *int) {
 	f.next++
 	x := &found{finding: f, explicit: rapid.Bool().Draw(t, "explicit"), of: map[types.TabletID]*foundIn{}}
-	for id, states := range f.states {
+	for _, id := range f.tablets() {
+		states := f.states[id]
 		read := max(2, len(states)-1-rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "behind"))
 		x.of[id] = &foundIn{read: read, own: states[read], touched: map[int64]bool{}}
 	}
@@ -276,7 +300,7 @@ func (x *found) statement(t *rapid.T, c foundChange) (general, conflict bool, ta
 	ok, matched, next, changed := true, int64(0), map[types.TabletID]map[int64]int64{}, map[types.TabletID][]int64{}
 	for _, id := range x.tablets() {
 		in, states := x.of[id], x.states[id]
-		req.Write.Parts = append(req.Write.Parts, &bepb.WriteRequest_Part{TabletId: uint64(id), Epoch: 1, ReplicaId: uint64(id), Seq: in.seq,
+		req.Write.Parts = append(req.Write.Parts, &bepb.WriteRequest_Part{TabletId: uint64(id), Epoch: 1, ReplicaId: uint64(id), Seq: in.seq, LeaderStartMs: 1, RedoBytes: 1 << 20,
 			MinVersion: uint64(len(states) - 1), ReadVersion: uint64(in.read)})
 		rows, m, ids, fits := c.apply(in.own)
 		ok, matched, next[id] = ok && fits, matched+m, rows

@@ -262,7 +262,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	if !fresh {
-		return led, w.leadRows(ctx, txn, led, schema, rows, ops, req)
+		return led, w.leadRows(ctx, txn, led, schema, rows, ops, nil, req)
 	}
 	for i := range ops {
 		ops[i] = types.OpPut
@@ -274,10 +274,12 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	return led, led.encodeRows(schema, ops, rows, nil)
 }
 
-// leadRows locks the rows of a part, of which some may be there, and resolves them.
-func (w *Writer) leadRows(ctx context.Context, txn types.TxnID, led *part, schema *types.Schema, rows *vec.Batch, ops []types.RowOp, req *bepb.WriteRequest) error {
+// leadRows locks the rows of a part, of which some may be there, and resolves them. found says where they were found in the state that the part has
+// read; nil = not known.
+func (w *Writer) leadRows(ctx context.Context, txn types.TxnID, led *part, schema *types.Schema, rows *vec.Batch, ops []types.RowOp, found []tablet.Found,
+	req *bepb.WriteRequest) error {
 	t, read := led.r.t, types.Version(led.req.ReadVersion)
-	res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
+	res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp, found: found}
 	var err error
 	if req.SkipLocked {
 		rows, err = res.lockFree(rows, read)

@@ -25,8 +25,8 @@ type Finder interface {
 // Search finds rows in one tablet after the other.
 type Search interface {
 	// Rows returns those of a tablet at a version, with what the transaction has written to it laid over; nil = there are none. What it
-	// returns is the caller's. Where there are many, or much is to be looked at, it is an error.
-	Rows(ctx context.Context, t *tablet.Tablet, v types.Version, own *Overlay) (*vec.Batch, error)
+	// returns is the caller's. old says where they lie, if nothing is laid over. Where there are many, or much is to be looked at, it is an error.
+	Rows(ctx context.Context, t *tablet.Tablet, v types.Version, own *Overlay) (rows *vec.Batch, old []tablet.Found, err error)
 }
 
 // FindBy has rows found for ModifyRows, which otherwise leaves all to the general way. It is called before the first write.
@@ -91,6 +91,7 @@ type foundRows struct {
 	schema *types.Schema
 	rows   *vec.Batch // as they will be; of a delete as they are
 	op     types.RowOp
+	old    []tablet.Found // where they were found; nil = it is not known
 }
 
 // find finds the rows of all tablets that change. It leaves nothing behind.
@@ -162,7 +163,7 @@ func (m *modifyRows) findIn(ctx context.Context, p *bepb.WriteRequest_Part, def 
 	if p.Seq > 0 && own == nil || own != nil && own.Schema != schema.Version { // the general way finds out what has become of them
 		return errGeneral
 	}
-	rows, err := search.Rows(ctx, r.t, types.Version(p.ReadVersion), own)
+	rows, old, err := search.Rows(ctx, r.t, types.Version(p.ReadVersion), own)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -172,21 +173,32 @@ func (m *modifyRows) findIn(ctx context.Context, p *bepb.WriteRequest_Part, def 
 		return nil
 	}
 	m.matched += int64(rows.N)
-	next, changed, err := prog.ApplyAll(rows)
-	switch {
-	case err != nil:
-		return errGeneral
-	case def.Delete:
-		m.found = append(m.found, foundRows{newPart(p, r), schema, rows, types.OpDelete})
-	case len(changed) > 0:
-		if len(changed) < next.N {
-			next = gatherRows(next, changed)
+	f := foundRows{newPart(p, r), schema, rows, types.OpDelete, old}
+	if !def.Delete {
+		if err := f.change(prog); err != nil || f.rows == nil {
+			return err
 		}
-		if next.Size() > rpc.MaxRows {
-			return errGeneral
-		}
-		m.found = append(m.found, foundRows{newPart(p, r), schema, next, types.OpPut})
 	}
+	m.found = append(m.found, f)
+	return nil
+}
+
+// change puts what becomes of the rows that change in the place of all of them; nil = none does.
+func (f *foundRows) change(prog *exec.RowChange) error {
+	next, changed, err := prog.ApplyAll(f.rows)
+	if err != nil || next.Size() > rpc.MaxRows {
+		return errGeneral
+	}
+	switch {
+	case len(changed) == 0:
+		next = nil
+	case len(changed) < next.N:
+		next = gatherRows(next, changed)
+		if f.old != nil {
+			f.old = these(f.old, changed)
+		}
+	}
+	f.rows, f.op = next, types.OpPut
 	return nil
 }
 
@@ -194,7 +206,7 @@ func (m *modifyRows) findIn(ctx context.Context, p *bepb.WriteRequest_Part, def 
 func (m *modifyRows) lead(ctx context.Context) error {
 	for _, f := range m.found {
 		m.at = f.led.r.t.ID()
-		if err := m.w.leadRows(ctx, m.txn, f.led, f.schema, f.rows, slices.Repeat([]types.RowOp{f.op}, f.rows.N), m.req); err != nil {
+		if err := m.w.leadRows(ctx, m.txn, f.led, f.schema, f.rows, slices.Repeat([]types.RowOp{f.op}, f.rows.N), f.old, m.req); err != nil {
 			return err
 		}
 		m.parts = append(m.parts, f.led)

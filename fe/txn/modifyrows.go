@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -40,7 +41,7 @@ func (t *Txn) ModifyRows(ctx context.Context, c RowsChange, lockWait time.Durati
 	}
 	m := &rowsChange{t: t, c: c, be: be, lockWait: lockWait}
 	out, err := m.run(ctx, cat)
-	if err != nil && err != ErrGeneral {
+	if err != nil && !errors.Is(err, ErrGeneral) {
 		t.failed = true
 	}
 	return out, err

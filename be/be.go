@@ -116,6 +116,7 @@ func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, sec
 	n.scanner = scan.New(n.host, n.writer)
 	n.scanner.LimitRowCache(memory / 32)
 	n.scanner.LimitMemory(held)
+	n.writer.FindBy(n.scanner)
 	n.queries = query.New(n.peers.Scan, n.spillDir, held, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	n.host.OnJoin(n.joined)
@@ -202,7 +203,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
 	pipes.Brief(bepb.Backend_Write_FullMethodName, bepb.Backend_Replicate_FullMethodName, bepb.Backend_Publish_FullMethodName,
-		bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName)
+		bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName, bepb.Backend_ModifyRows_FullMethodName)
 	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {

@@ -22,6 +22,7 @@ type source struct {
 	overlay *write.Overlay
 	early   *early
 	most    int64 // rows that it may look at; 0 = all
+	places  bool  // rows have where they lie in a column behind the others; not with an overlay
 
 	iter    *tablet.Iter
 	started bool
@@ -102,7 +103,7 @@ func (s *source) start() error {
 		opt := tablet.ScanOptions{
 			Prune: s.early.prune, Filter: s.early.filter, Most: s.most,
 			// A sort keeps batches; everything else has taken what it needs of one, or it is encoded, when it asks for the next.
-			Reuse: s.f.Agg != nil || s.f.TopN == nil,
+			Reuse: s.f.Agg != nil || s.f.TopN == nil, Places: s.places,
 		}
 		if opt.First = s.early.first; opt.First != nil && s.overlay != nil { // it may hide rows that are among the first
 			more := *opt.First
@@ -113,7 +114,11 @@ func (s *source) start() error {
 		s.iter = s.snap.Scan(s.cols, opt)
 		return nil
 	}
-	b, found, err := s.snap.Get(s.f.KeysIn(s.id), s.cols)
+	get := s.snap.Get
+	if s.places {
+		get = s.snap.GetPlaces
+	}
+	b, found, err := get(s.f.KeysIn(s.id), s.cols)
 	if err != nil {
 		return fmt.Errorf("tablet %d: %w", s.id, err)
 	}

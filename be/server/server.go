@@ -221,6 +221,27 @@ func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.Mod
 	return resp, nil
 }
 
+// ModifyRows leads a write of rows that are found and worked out here.
+func (s *Server) ModifyRows(ctx context.Context, req *bepb.ModifyRowsRequest) (*bepb.ModifyRowsResponse, error) {
+	if req.Write == nil {
+		return nil, status.Error(codes.InvalidArgument, "a modification without its tablets")
+	}
+	begun := time.Now()
+	published := s.published(ctx, req.Write.Published)
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.LeadModifyRows(ctx, req, func(resp *bepb.ModifyRowsResponse) {
+			s.took(begun)
+			resp.Write.Published = published
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
+	defer s.took(begun)
+	resp := s.Writer.ModifyRows(ctx, req)
+	resp.Write.Published = published
+	return resp, nil
+}
+
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	begun := time.Now()

@@ -132,7 +132,7 @@ func (it *Iter) decodePicked(u *unit, group *rowset.Group) (ready []*vec.Batch, 
 // fromOrder makes batches of the rows of the current unit out of its order, which has their values: that of integers, where no other
 // column is wanted. False = the row group is needed.
 func (it *Iter) fromOrder(u *unit) bool {
-	if len(it.cols) != 1 || it.cols[0] != u.by.Column || u.by.Type.Phys() != types.PhysInt64 || u.by.Null || u.w.r.groups[u.group].MaxVersion > it.s.version {
+	if it.opt.Places || len(it.cols) != 1 || it.cols[0] != u.by.Column || u.by.Type.Phys() != types.PhysInt64 || u.by.Null || u.w.r.groups[u.group].MaxVersion > it.s.version {
 		return false
 	}
 	for from, to := range u.by.Entries(u.order) {
@@ -171,7 +171,11 @@ func (it *Iter) pick(u *unit, group *rowset.Group, found []uint32) (*vec.Batch, 
 	if err != nil {
 		return nil, err
 	}
-	return &vec.Batch{Cols: cols, N: len(rows)}, nil
+	b := &vec.Batch{Cols: cols, N: len(rows)}
+	if it.opt.Places {
+		b = withPlaces(b, it.s.placesOf(u.w.r, u.w.r.starts[u.group], rows))
+	}
+	return b, nil
 }
 
 // vectorsAround counts the vectors that rows, in ascending order, lie in.

@@ -32,6 +32,8 @@ type ScanOptions struct {
 	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
 	// spares a scan much of its allocations.
 	Reuse bool
+	// Places appends a column that says where rows lie, for Snapshot.Placed. Nothing is reused then.
+	Places bool
 }
 
 // Iter returns the rows of a snapshot in batches, in no particular order. It is used by one goroutine.
@@ -78,6 +80,7 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	if opt.MaxRows > 0 {
 		it.left = opt.MaxRows
 	}
+	it.opt.Reuse = opt.Reuse && !opt.Places
 	it.prune = sought.ValuesOf(&s.schema, opt.Prune)
 	it.late, it.first = it.newLate(opt.Filter), it.newFirst(opt.First)
 	it.narrow = sought.KeysOf(&s.schema, s.t.key, opt.Prune)
@@ -178,6 +181,9 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 			b := it.ready[0]
 			it.ready = it.ready[1:]
 			it.lend(b)
+			if it.opt.Places && len(b.Cols) == len(it.cols) {
+				b = withPlaces(b, nowhere(b.N))
+			}
 			return it.limit(b), nil
 		}
 		if it.current == nil {

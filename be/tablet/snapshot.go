@@ -143,13 +143,19 @@ func (s *Snapshot) Release() {
 // Get reads rows by memcomparable primary key. Row i of the batch belongs to keys[i]; where found[i] is false it is NULL in
 // every column, and when some are missing Sel names those that were found.
 func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool, error) {
+	b, found, _, err := s.get(keys, cols)
+	return b, found, err
+}
+
+// get is Get, and says which rows lie in rowsets.
+func (s *Snapshot) get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool, []rowRef, error) {
 	mems, refs, err := s.find(keys)
 	if err != nil {
-		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
+		return nil, nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
 	}
 	b, err := s.gather(keys, cols, mems, refs)
 	if err != nil {
-		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
+		return nil, nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
 	}
 	found := make([]bool, len(keys))
 	sel := make([]int32, 0, len(keys))
@@ -161,7 +167,7 @@ func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool
 	if len(sel) < len(keys) {
 		b.Sel = sel
 	}
-	return b, found, nil
+	return b, found, refs, nil
 }
 
 // Exists reports for each key whether there is a row with it at the newest published version.

@@ -261,48 +261,56 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
-	var keys [][]byte
-	var old []tablet.Found
-	if fresh {
-		for i := range ops {
-			ops[i] = types.OpPut
-		}
-		led.resp.Inserted = int64(len(ops))
-		if explicit { // else nobody reads them, and their keys cannot meet
-			w.own.add(holder{txn, id}, schema.Version, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
-		}
+	if !fresh {
+		return led, w.leadRows(ctx, txn, led, schema, rows, ops, nil, req)
+	}
+	for i := range ops {
+		ops[i] = types.OpPut
+	}
+	led.resp.Inserted = int64(len(ops))
+	if explicit { // else nobody reads them, and their keys cannot meet
+		w.own.add(holder{txn, id}, schema.Version, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
+	}
+	return led, led.encodeRows(schema, ops, rows, nil)
+}
+
+// leadRows locks the rows of a part, of which some may be there, and resolves them. found says where they were found in the state that the part has
+// read; nil = not known.
+func (w *Writer) leadRows(ctx context.Context, txn types.TxnID, led *part, schema *types.Schema, rows *vec.Batch, ops []types.RowOp, found []tablet.Found,
+	req *bepb.WriteRequest) error {
+	t, read := led.r.t, types.Version(led.req.ReadVersion)
+	res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp, found: found}
+	var err error
+	if req.SkipLocked {
+		rows, err = res.lockFree(rows, read)
 	} else {
-		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
-		if req.SkipLocked {
-			rows, err = res.lockFree(rows, types.Version(p.ReadVersion))
-		} else {
-			res.locks, err = w.locks.acquire(ctx, txn, id, res.keys, time.Duration(req.LockWaitMs)*time.Millisecond)
-		}
-		if err != nil {
-			return nil, lockRefusal(id, err)
-		}
-		if err := w.reads.watch(ctx, func() error { return res.resolve(types.Version(p.ReadVersion)) }); err != nil {
-			return nil, err
-		}
-		rows, ops = res.take(rows)
-		keys, old = res.keys, res.old
-		if explicit {
-			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
-		}
+		res.locks, err = w.locks.acquire(ctx, txn, t.ID(), res.keys, time.Duration(req.LockWaitMs)*time.Millisecond)
 	}
-	if err := led.encodeRows(schema, ops, rows, keys); err != nil {
-		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
+	if err != nil {
+		return lockRefusal(t.ID(), err)
 	}
-	led.of.Old = old
-	return led, nil
+	if err := w.reads.watch(ctx, func() error { return res.resolve(read) }); err != nil {
+		return err
+	}
+	rows, ops = res.take(rows)
+	if req.ExplicitTxn {
+		w.own.add(holder{txn, t.ID()}, schema.Version, res.keys, ops, rows)
+	}
+	if err := led.encodeRows(schema, ops, rows, res.keys); err != nil {
+		return err
+	}
+	led.of.Old = res.old
+	return nil
 }
 
 // encodeRows makes the payload of a part that is not large. keys are those of the rows, nil = they are not known.
 func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch, keys [][]byte) (err error) {
 	p.of = tablet.Written{Schema: schema, Ops: ops, Rows: rows, Keys: keys}
 	p.written = &p.of
-	p.payload, err = wire.Encode(schema, ops, rows)
-	return err
+	if p.payload, err = wire.Encode(schema, ops, rows); err != nil {
+		return fmt.Errorf("encode rows for tablet %d: %w", p.req.TabletId, err)
+	}
+	return nil
 }
 
 // caughtUp waits until this leader has the versions that the write must see. Once it has had those of the epoch's first

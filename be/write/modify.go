@@ -210,7 +210,7 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 		m.w.own.add(holder{m.txn, id}, schema.Version, m.key[:], ops, m.out.Row)
 	}
 	if err := led.encodeRows(schema, ops, m.out.Row, nil); err != nil {
-		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
+		return nil, err
 	}
 	led.old[0] = m.old
 	led.of.Old = led.old[:]
@@ -245,14 +245,9 @@ func (c *changes) get(encoded []byte) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &change{def: def, ectx: expr.Context{Loc: time.UTC}}
-	if def.TimeZone != "" {
-		if out.ectx.Loc, err = sqltypes.LoadLocation(def.TimeZone, time.UTC); err != nil {
-			return nil, err
-		}
-	}
-	if !def.Lasting {
-		return out, nil
+	out, err := newChange(def)
+	if err != nil || !def.Lasting {
+		return out, err
 	}
 	if out.prog, err = exec.CompileChange(def, out.ectx); err != nil {
 		return nil, err
@@ -264,6 +259,14 @@ func (c *changes) get(encoded []byte) (*change, error) {
 	}
 	c.m[string(encoded)] = out
 	return out, nil
+}
+
+func newChange(def *physical.Change) (*change, error) {
+	loc, err := time.UTC, error(nil)
+	if def.TimeZone != "" {
+		loc, err = sqltypes.LoadLocation(def.TimeZone, time.UTC)
+	}
+	return &change{def: def, ectx: expr.Context{Loc: loc}}, err
 }
 
 // compiled returns the program for a statement of some time.

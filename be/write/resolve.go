@@ -19,6 +19,7 @@ type resolver struct {
 	locks []*rowLock // of the keys
 	ops   []types.RowOp
 	resp  *bepb.WriteResponse_Part
+	found []tablet.Found // they are all there, and nothing of them is this transaction's; nil = not known
 	old   []tablet.Found // where the rows lie that are replaced or deleted; nil = not known
 
 	keep []int32  // rows that survive, ascending
@@ -45,6 +46,10 @@ func (r *resolver) resolve(readVersion types.Version) error {
 
 // alive says which of the rows are there, as the transaction has left them.
 func (r *resolver) alive() ([]bool, error) {
+	if r.found != nil { // in the state that was read, since when nobody has changed them
+		r.old = r.found
+		return slices.Repeat([]bool{true}, len(r.keys)), nil
+	}
 	exists, old, err := r.t.Locate(r.keys)
 	if err != nil {
 		return nil, err
@@ -184,20 +189,25 @@ func (r *resolver) changed(key []byte, after types.Version) bool {
 }
 
 // only leaves some of the keys, with their ops and where their rows lie.
-func (r *resolver) only(these []int32) {
-	ops := make([]types.RowOp, len(these))
-	keys := make([][]byte, len(these))
-	for i, at := range these {
+func (r *resolver) only(rows []int32) {
+	ops := make([]types.RowOp, len(rows))
+	keys := make([][]byte, len(rows))
+	for i, at := range rows {
 		ops[i], keys[i] = r.ops[at], r.keys[at]
 	}
 	r.ops, r.keys = ops, keys
 	if r.old != nil {
-		old := make([]tablet.Found, len(these))
-		for i, at := range these {
-			old[i] = r.old[at]
-		}
-		r.old = old
+		r.old = these(r.old, rows)
 	}
+}
+
+// these are some of them.
+func these(of []tablet.Found, rows []int32) []tablet.Found {
+	out := make([]tablet.Found, len(rows))
+	for i, at := range rows {
+		out[i] = of[at]
+	}
+	return out
 }
 
 // take returns the surviving rows with their ops, and shortens the keys alike.

@@ -64,6 +64,7 @@ type Writer struct {
 	locks   *lockTable
 	own     *overlays
 	changes changes
+	finder  Finder // nil = nobody finds rows
 
 	mu       sync.Mutex
 	replicas map[types.TabletID]*replica // of the incarnation that is listed

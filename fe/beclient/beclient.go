@@ -44,7 +44,8 @@ type Clients struct {
 
 // piped are the calls that statements consist of.
 var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
-	bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
+	bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName, bepb.Backend_ModifyRows_FullMethodName,
+	fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
@@ -90,6 +91,15 @@ func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRows
 func (c *Clients) Modify(ctx context.Context, address string, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
 	resp := &bepb.ModifyResponse{}
 	if err := c.invoke(ctx, address, bepb.Backend_Modify_FullMethodName, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ModifyRows has a BE find rows and lead their modification; see Write.
+func (c *Clients) ModifyRows(ctx context.Context, address string, req *bepb.ModifyRowsWanted) (*bepb.ModifyRowsResponse, error) {
+	resp := &bepb.ModifyRowsResponse{}
+	if err := c.invoke(ctx, address, bepb.Backend_ModifyRows_FullMethodName, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil

@@ -18,8 +18,8 @@ const maxFew = 1024
 // errMany says that a BE leaves a scan of few rows to the general way: there are many, or it is of a release before.
 var errMany = errors.New("not few rows")
 
-// readsFew reports whether a fragment looks as if it read few rows: the BE, which knows the keys, and counts in their orders, decides.
-func readsFew(f *physical.Fragment) bool {
+// ReadsFew reports whether a fragment looks as if it read few rows: the BE, which knows the keys, and counts in their orders, decides.
+func ReadsFew(f *physical.Fragment) bool {
 	if f.Keys != nil {
 		return len(f.Keys) <= maxFew
 	}

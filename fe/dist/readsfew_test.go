@@ -60,7 +60,7 @@ func TestReadsFew(t *testing.T) {
 	} {
 		c.f.Schema = types.Schema{Key: []types.ColumnID{7}, Columns: []types.Column{{ID: 3, Type: big}, {ID: 7, Type: big}, {ID: 8, Type: text}}, Indexed: []types.ColumnID{8}}
 		c.f.Columns = []types.ColumnID{3, 7, 8}
-		if got := readsFew(&c.f); got != c.few {
+		if got := ReadsFew(&c.f); got != c.few {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

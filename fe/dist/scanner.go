@@ -99,7 +99,7 @@ const retryPause = 50 * time.Millisecond
 // Scan starts a scan; the stream ends it.
 func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
 	r := &run{s: s, q: q, fragment: fragment{of: scan.Fragment}, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce)}
-	r.few.Store(readsFew(&scan.Fragment))
+	r.few.Store(ReadsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)

@@ -155,6 +155,7 @@ type BE struct {
 
 	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
 	OnModify    func(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error)
+	OnRows      func(ctx context.Context, req *bepb.ModifyRowsRequest) (*bepb.ModifyRowsResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
 	OnFetch     func(req *bepb.ScanRequest) (*bepb.GetResponse, error) // nil = it is of a release before
 	OnGet       func(req *bepb.GetRequest) (*bepb.GetResponse, error)  // the same
@@ -205,6 +206,17 @@ func (b *BE) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyR
 		return f(ctx, req)
 	}
 	return b.UnimplementedBackendServer.Modify(ctx, req)
+}
+
+// ModifyRows does not know the call unless it is told what to do.
+func (b *BE) ModifyRows(ctx context.Context, req *bepb.ModifyRowsRequest) (*bepb.ModifyRowsResponse, error) {
+	b.mu.Lock()
+	f := b.OnRows
+	b.mu.Unlock()
+	if f != nil {
+		return f(ctx, req)
+	}
+	return b.UnimplementedBackendServer.ModifyRows(ctx, req)
 }
 
 // Wrote is the answer of a healthy leader whose other replicas are healthy too.

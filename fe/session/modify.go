@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
@@ -76,7 +77,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, n parse.Node
 		if err != nil {
 			return err
 		}
-		if total, err = s.modifyOne(ctx, cat, t, pctx, need, plans); !errors.Is(err, txn.ErrGeneral) {
+		if total, err = s.modifyThere(ctx, cat, t, pctx, need, plans); !errors.Is(err, txn.ErrGeneral) {
 			return err
 		}
 		all, err := s.modifiers(ctx, cat, t, pctx, need, plans, now)
@@ -113,18 +114,49 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, n parse.Node
 	return total, err
 }
 
-// modifyOne has the leader of a tablet do a statement that modifies one row; txn.ErrGeneral says that nothing has happened. What the
-// account lacks is for the general way to say.
-func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege, plans []*plan.ModifyPlan) (modified, error) {
+// modifyThere has the leader of a tablet do a statement that modifies one row, or the BE that leads all tablets in question one that modifies some;
+// txn.ErrGeneral says that nothing has happened. What the account lacks is for the general way to say.
+func (s *Session) modifyThere(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege, plans []*plan.ModifyPlan) (modified, error) {
 	if len(plans) != 1 || len(plans[0].Via) > 0 || s.locked != nil || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
 		return modified{}, txn.ErrGeneral
 	}
-	one, ok := plans[0].OneRow(pctx)
-	if !ok || s.keepsForeign(cat, plans[0].Table, plans[0].Assign, plans[0].Written()) {
+	p := plans[0]
+	one, isOne := p.OneRow(pctx)
+	var found *plan.FoundRows
+	if !isOne {
+		var ok bool
+		if found, ok = p.FoundRows(pctx); !ok || !dist.ReadsFew(found.Find) {
+			return modified{}, txn.ErrGeneral
+		}
+	}
+	if s.keepsForeign(cat, p.Table, p.Assign, p.Written()) {
 		return modified{}, txn.ErrGeneral
 	}
-	return s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
-		NowMicros: pctx.NowMicros})
+	if isOne {
+		return s.modifyRow(ctx, cat, t, p.Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete, NowMicros: pctx.NowMicros})
+	}
+	if err := s.readable(p.Source); err != nil {
+		return modified{}, err
+	}
+	m, err := s.modifyFound(ctx, cat, t, p.Table, found, pctx.NowMicros)
+	if err == nil {
+		s.warnPlanned(pctx)
+	}
+	return m, err
+}
+
+// modifyFound has the BE that leads all tablets in question find rows, in the state that the statement reads, and modify them.
+func (s *Session) modifyFound(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, table *catalog.Table, found *plan.FoundRows, nowMicros int64) (modified, error) {
+	c := txn.RowsChange{Find: found.Find, Change: found.Change, NowMicros: nowMicros}
+	for _, id := range found.Tablets {
+		tab, ok := cat.Tablet(id)
+		if !ok {
+			return modified{}, txn.ErrGeneral
+		}
+		c.Tablets = append(c.Tablets, txn.TabletWrite{Tablet: id, ReadVersion: tab.Version, Schema: table.Schema.Version})
+	}
+	out, err := t.ModifyRows(ctx, c, s.lockWait())
+	return modified{matched: out.Matched, changed: out.Counts.Replaced + out.Counts.Deleted}, err
 }
 
 // modifiers makes one for each table that a statement writes. Of several none sees what another one writes. After an error, too, the

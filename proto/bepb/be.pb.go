@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23, 0}
 }
 
 type ModifyRequest struct {
@@ -350,6 +350,143 @@ func (x *ModifyResponse) GetVersion() uint64 {
 	return 0
 }
 
+type ModifyRowsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Write         *WriteRequest          `protobuf:"bytes,1,opt,name=write,proto3" json:"write,omitempty"`   // parts without ops and rows; read_version of each is the state in which its rows are looked for
+	Find          []byte                 `protobuf:"bytes,2,opt,name=find,proto3" json:"find,omitempty"`     // CBOR of physical.Fragment, which yields all columns of the table as they are stored
+	Change        []byte                 `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"` // CBOR of physical.Change without a filter
+	NowUs         int64                  `protobuf:"varint,4,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModifyRowsRequest) Reset() {
+	*x = ModifyRowsRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModifyRowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModifyRowsRequest) ProtoMessage() {}
+
+func (x *ModifyRowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModifyRowsRequest.ProtoReflect.Descriptor instead.
+func (*ModifyRowsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ModifyRowsRequest) GetWrite() *WriteRequest {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+func (x *ModifyRowsRequest) GetFind() []byte {
+	if x != nil {
+		return x.Find
+	}
+	return nil
+}
+
+func (x *ModifyRowsRequest) GetChange() []byte {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *ModifyRowsRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+type ModifyRowsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Write   *WriteResponse         `protobuf:"bytes,1,opt,name=write,proto3" json:"write,omitempty"`      // the parts of which rows were written
+	Matched int64                  `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"` // rows that were found
+	General bool                   `protobuf:"varint,3,opt,name=general,proto3" json:"general,omitempty"` // as in ModifyResponse
+	// vec.Encode of the rows that were written, or deleted, for each of the parts, for an explicit transaction
+	Rows          [][]byte `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModifyRowsResponse) Reset() {
+	*x = ModifyRowsResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModifyRowsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModifyRowsResponse) ProtoMessage() {}
+
+func (x *ModifyRowsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModifyRowsResponse.ProtoReflect.Descriptor instead.
+func (*ModifyRowsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ModifyRowsResponse) GetWrite() *WriteResponse {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+func (x *ModifyRowsResponse) GetMatched() int64 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
+func (x *ModifyRowsResponse) GetGeneral() bool {
+	if x != nil {
+		return x.General
+	}
+	return false
+}
+
+func (x *ModifyRowsResponse) GetRows() [][]byte {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 type HeartbeatRequest struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	BeId                uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
@@ -371,7 +508,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +520,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +533,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HeartbeatRequest) GetBeId() uint64 {
@@ -477,7 +614,7 @@ type ConfigItem struct {
 
 func (x *ConfigItem) Reset() {
 	*x = ConfigItem{}
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +626,7 @@ func (x *ConfigItem) String() string {
 func (*ConfigItem) ProtoMessage() {}
 
 func (x *ConfigItem) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +639,7 @@ func (x *ConfigItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigItem.ProtoReflect.Descriptor instead.
 func (*ConfigItem) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigItem) GetKey() string {
@@ -562,7 +699,7 @@ type ConfigRequest struct {
 
 func (x *ConfigRequest) Reset() {
 	*x = ConfigRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +711,7 @@ func (x *ConfigRequest) String() string {
 func (*ConfigRequest) ProtoMessage() {}
 
 func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +724,7 @@ func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigRequest.ProtoReflect.Descriptor instead.
 func (*ConfigRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
 }
 
 type ConfigResponse struct {
@@ -599,7 +736,7 @@ type ConfigResponse struct {
 
 func (x *ConfigResponse) Reset() {
 	*x = ConfigResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +748,7 @@ func (x *ConfigResponse) String() string {
 func (*ConfigResponse) ProtoMessage() {}
 
 func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +761,7 @@ func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigResponse.ProtoReflect.Descriptor instead.
 func (*ConfigResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ConfigResponse) GetItems() []*ConfigItem {
@@ -644,7 +781,7 @@ type DiskWish struct {
 
 func (x *DiskWish) Reset() {
 	*x = DiskWish{}
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +793,7 @@ func (x *DiskWish) String() string {
 func (*DiskWish) ProtoMessage() {}
 
 func (x *DiskWish) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +806,7 @@ func (x *DiskWish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskWish.ProtoReflect.Descriptor instead.
 func (*DiskWish) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DiskWish) GetDiskId() uint64 {
@@ -712,7 +849,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +861,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +874,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HeartbeatResponse) GetBeId() uint64 {
@@ -878,7 +1015,7 @@ type SilentPeer struct {
 
 func (x *SilentPeer) Reset() {
 	*x = SilentPeer{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1027,7 @@ func (x *SilentPeer) String() string {
 func (*SilentPeer) ProtoMessage() {}
 
 func (x *SilentPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1040,7 @@ func (x *SilentPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SilentPeer.ProtoReflect.Descriptor instead.
 func (*SilentPeer) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SilentPeer) GetBeId() uint64 {
@@ -940,7 +1077,7 @@ type MemoryPart struct {
 
 func (x *MemoryPart) Reset() {
 	*x = MemoryPart{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1089,7 @@ func (x *MemoryPart) String() string {
 func (*MemoryPart) ProtoMessage() {}
 
 func (x *MemoryPart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1102,7 @@ func (x *MemoryPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryPart.ProtoReflect.Descriptor instead.
 func (*MemoryPart) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MemoryPart) GetName() string {
@@ -1012,7 +1149,7 @@ type Stranger struct {
 
 func (x *Stranger) Reset() {
 	*x = Stranger{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1161,7 @@ func (x *Stranger) String() string {
 func (*Stranger) ProtoMessage() {}
 
 func (x *Stranger) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1174,7 @@ func (x *Stranger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
 func (*Stranger) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Stranger) GetVia() string {
@@ -1109,7 +1246,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1258,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1271,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -1230,7 +1367,7 @@ type OpenDiskRequest struct {
 
 func (x *OpenDiskRequest) Reset() {
 	*x = OpenDiskRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1379,7 @@ func (x *OpenDiskRequest) String() string {
 func (*OpenDiskRequest) ProtoMessage() {}
 
 func (x *OpenDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1392,7 @@ func (x *OpenDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenDiskRequest.ProtoReflect.Descriptor instead.
 func (*OpenDiskRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenDiskRequest) GetPath() string {
@@ -1276,7 +1413,7 @@ type OpenDiskResponse struct {
 
 func (x *OpenDiskResponse) Reset() {
 	*x = OpenDiskResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1425,7 @@ func (x *OpenDiskResponse) String() string {
 func (*OpenDiskResponse) ProtoMessage() {}
 
 func (x *OpenDiskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1438,7 @@ func (x *OpenDiskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenDiskResponse.ProtoReflect.Descriptor instead.
 func (*OpenDiskResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OpenDiskResponse) GetDiskId() uint64 {
@@ -1349,7 +1486,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1498,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1511,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -1500,7 +1637,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1649,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1662,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -1558,7 +1695,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1707,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1720,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1602,7 +1739,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1751,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1764,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1645,7 +1782,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1794,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1807,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 type ReplicaAddress struct {
@@ -1687,7 +1824,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1836,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1849,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1772,7 +1909,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1921,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1934,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1863,7 +2000,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2012,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2025,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1948,7 +2085,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2097,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2110,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *QueryRequest) GetPlan() []byte {
@@ -2034,7 +2171,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2046,7 +2183,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2059,7 +2196,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *QueryResponse) GetBatch() []byte {
@@ -2079,7 +2216,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2228,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2241,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -2131,7 +2268,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2280,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2293,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -2182,7 +2319,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2331,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2344,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -2226,7 +2363,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2375,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2388,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -2271,7 +2408,7 @@ type RedoRequest struct {
 
 func (x *RedoRequest) Reset() {
 	*x = RedoRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2283,7 +2420,7 @@ func (x *RedoRequest) String() string {
 func (*RedoRequest) ProtoMessage() {}
 
 func (x *RedoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +2433,7 @@ func (x *RedoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest.ProtoReflect.Descriptor instead.
 func (*RedoRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RedoRequest) GetTablets() []*RedoRequest_Tablet {
@@ -2315,7 +2452,7 @@ type RedoResponse struct {
 
 func (x *RedoResponse) Reset() {
 	*x = RedoResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2464,7 @@ func (x *RedoResponse) String() string {
 func (*RedoResponse) ProtoMessage() {}
 
 func (x *RedoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2477,7 @@ func (x *RedoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoResponse.ProtoReflect.Descriptor instead.
 func (*RedoResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RedoResponse) GetVersions() []uint64 {
@@ -2360,7 +2497,7 @@ type HardenRequest struct {
 
 func (x *HardenRequest) Reset() {
 	*x = HardenRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2509,7 @@ func (x *HardenRequest) String() string {
 func (*HardenRequest) ProtoMessage() {}
 
 func (x *HardenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2522,7 @@ func (x *HardenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest.ProtoReflect.Descriptor instead.
 func (*HardenRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HardenRequest) GetItems() []*HardenRequest_Item {
@@ -2404,7 +2541,7 @@ type HardenResponse struct {
 
 func (x *HardenResponse) Reset() {
 	*x = HardenResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2553,7 @@ func (x *HardenResponse) String() string {
 func (*HardenResponse) ProtoMessage() {}
 
 func (x *HardenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2566,7 @@ func (x *HardenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenResponse.ProtoReflect.Descriptor instead.
 func (*HardenResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HardenResponse) GetVersions() []uint64 {
@@ -2449,7 +2586,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2598,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2611,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -2499,7 +2636,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2648,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2661,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 type ScanRequest struct {
@@ -2540,7 +2677,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2689,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2702,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -2612,7 +2749,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2761,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2774,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -2660,7 +2797,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2809,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +2822,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -2735,7 +2872,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +2884,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +2897,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2816,7 +2953,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2965,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +2978,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2971,7 +3108,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2983,7 +3120,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2996,7 +3133,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
 }
 
 type CancelCloneRequest struct {
@@ -3008,7 +3145,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3157,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3170,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -3051,7 +3188,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3200,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3213,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
 }
 
 type FetchChangesRequest struct {
@@ -3093,7 +3230,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3105,7 +3242,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3118,7 +3255,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -3176,7 +3313,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3188,7 +3325,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3201,7 +3338,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -3249,7 +3386,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3261,7 +3398,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3274,7 +3411,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -3345,7 +3482,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +3494,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +3507,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -3459,7 +3596,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3471,7 +3608,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3484,7 +3621,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -3553,7 +3690,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3565,7 +3702,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3578,7 +3715,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{47}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -3606,7 +3743,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3618,7 +3755,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3631,7 +3768,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{48}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -3664,7 +3801,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +3813,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +3826,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{49}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -3711,7 +3848,7 @@ type LockWait struct {
 
 func (x *LockWait) Reset() {
 	*x = LockWait{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3723,7 +3860,7 @@ func (x *LockWait) String() string {
 func (*LockWait) ProtoMessage() {}
 
 func (x *LockWait) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3736,7 +3873,7 @@ func (x *LockWait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockWait.ProtoReflect.Descriptor instead.
 func (*LockWait) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{50}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LockWait) GetId() uint64 {
@@ -3769,7 +3906,7 @@ type WaitsRequest struct {
 
 func (x *WaitsRequest) Reset() {
 	*x = WaitsRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3781,7 +3918,7 @@ func (x *WaitsRequest) String() string {
 func (*WaitsRequest) ProtoMessage() {}
 
 func (x *WaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3794,7 +3931,7 @@ func (x *WaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitsRequest.ProtoReflect.Descriptor instead.
 func (*WaitsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{51}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WaitsRequest) GetEnd() []uint64 {
@@ -3813,7 +3950,7 @@ type WaitsResponse struct {
 
 func (x *WaitsResponse) Reset() {
 	*x = WaitsResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +3962,7 @@ func (x *WaitsResponse) String() string {
 func (*WaitsResponse) ProtoMessage() {}
 
 func (x *WaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +3975,7 @@ func (x *WaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitsResponse.ProtoReflect.Descriptor instead.
 func (*WaitsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{52}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WaitsResponse) GetWaits() []*LockWait {
@@ -3861,7 +3998,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3873,7 +4010,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3886,7 +4023,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -3934,7 +4071,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3946,7 +4083,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3959,7 +4096,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -4000,7 +4137,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4149,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4162,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -4143,7 +4280,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4292,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4305,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -4206,7 +4343,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4218,7 +4355,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4231,7 +4368,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -4323,7 +4460,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4335,7 +4472,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4348,7 +4485,7 @@ func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
 }
 
 func (x *QueryRequest_Tablet) GetTabletId() uint64 {
@@ -4395,7 +4532,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4407,7 +4544,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4420,7 +4557,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -4491,7 +4628,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4503,7 +4640,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4516,7 +4653,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -4558,7 +4695,7 @@ type RedoRequest_Version struct {
 
 func (x *RedoRequest_Version) Reset() {
 	*x = RedoRequest_Version{}
-	mi := &file_proto_bepb_be_proto_msgTypes[61]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4570,7 +4707,7 @@ func (x *RedoRequest_Version) String() string {
 func (*RedoRequest_Version) ProtoMessage() {}
 
 func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[61]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4583,7 +4720,7 @@ func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Version.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Version) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 0}
 }
 
 func (x *RedoRequest_Version) GetTxnId() uint64 {
@@ -4620,7 +4757,7 @@ type RedoRequest_Tablet struct {
 
 func (x *RedoRequest_Tablet) Reset() {
 	*x = RedoRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[62]
+	mi := &file_proto_bepb_be_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4769,7 @@ func (x *RedoRequest_Tablet) String() string {
 func (*RedoRequest_Tablet) ProtoMessage() {}
 
 func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[62]
+	mi := &file_proto_bepb_be_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4782,7 @@ func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 1}
 }
 
 func (x *RedoRequest_Tablet) GetTabletId() uint64 {
@@ -4693,7 +4830,7 @@ type HardenRequest_Item struct {
 
 func (x *HardenRequest_Item) Reset() {
 	*x = HardenRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[63]
+	mi := &file_proto_bepb_be_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4705,7 +4842,7 @@ func (x *HardenRequest_Item) String() string {
 func (*HardenRequest_Item) ProtoMessage() {}
 
 func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[63]
+	mi := &file_proto_bepb_be_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4718,7 +4855,7 @@ func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest_Item.ProtoReflect.Descriptor instead.
 func (*HardenRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *HardenRequest_Item) GetTabletId() uint64 {
@@ -4747,7 +4884,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[64]
+	mi := &file_proto_bepb_be_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +4896,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[64]
+	mi := &file_proto_bepb_be_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +4909,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -4806,7 +4943,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[65]
+	mi := &file_proto_bepb_be_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +4955,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[65]
+	mi := &file_proto_bepb_be_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +4968,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -4870,7 +5007,17 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x10\n" +
 	"\x03row\x18\x04 \x01(\fR\x03row\x12\x1c\n" +
 	"\tpublished\x18\x05 \x01(\rR\tpublished\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x04R\aversion\"\x89\x03\n" +
+	"\aversion\x18\x06 \x01(\x04R\aversion\"~\n" +
+	"\x11ModifyRowsRequest\x12&\n" +
+	"\x05write\x18\x01 \x01(\v2\x10.be.WriteRequestR\x05write\x12\x12\n" +
+	"\x04find\x18\x02 \x01(\fR\x04find\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\fR\x06change\x12\x15\n" +
+	"\x06now_us\x18\x04 \x01(\x03R\x05nowUs\"\x85\x01\n" +
+	"\x12ModifyRowsResponse\x12'\n" +
+	"\x05write\x18\x01 \x01(\v2\x11.be.WriteResponseR\x05write\x12\x18\n" +
+	"\amatched\x18\x02 \x01(\x03R\amatched\x12\x18\n" +
+	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x12\n" +
+	"\x04rows\x18\x04 \x03(\fR\x04rows\"\x89\x03\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
@@ -5281,7 +5428,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\fWaitsRequest\x12\x10\n" +
 	"\x03end\x18\x01 \x03(\x04R\x03end\"3\n" +
 	"\rWaitsResponse\x12\"\n" +
-	"\x05waits\x18\x01 \x03(\v2\f.be.LockWaitR\x05waits2\xdb\t\n" +
+	"\x05waits\x18\x01 \x03(\v2\f.be.LockWaitR\x05waits2\x98\n" +
+	"\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -5302,7 +5450,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05Query\x12\x10.be.QueryRequest\x1a\x11.be.QueryResponse0\x01\x12/\n" +
 	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponse\x12/\n" +
-	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponse\x12)\n" +
+	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponse\x12;\n" +
+	"\n" +
+	"ModifyRows\x12\x15.be.ModifyRowsRequest\x1a\x16.be.ModifyRowsResponse\x12)\n" +
 	"\x05Fetch\x12\x0f.be.ScanRequest\x1a\x0f.be.GetResponse\x12,\n" +
 	"\x05Waits\x12\x10.be.WaitsRequest\x1a\x11.be.WaitsResponse\x125\n" +
 	"\bOpenDisk\x12\x13.be.OpenDiskRequest\x1a\x14.be.OpenDiskResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
@@ -5320,158 +5470,164 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
 	(*ModifyRequest)(nil),               // 2: be.ModifyRequest
 	(*ModifyResponse)(nil),              // 3: be.ModifyResponse
-	(*HeartbeatRequest)(nil),            // 4: be.HeartbeatRequest
-	(*ConfigItem)(nil),                  // 5: be.ConfigItem
-	(*ConfigRequest)(nil),               // 6: be.ConfigRequest
-	(*ConfigResponse)(nil),              // 7: be.ConfigResponse
-	(*DiskWish)(nil),                    // 8: be.DiskWish
-	(*HeartbeatResponse)(nil),           // 9: be.HeartbeatResponse
-	(*SilentPeer)(nil),                  // 10: be.SilentPeer
-	(*MemoryPart)(nil),                  // 11: be.MemoryPart
-	(*Stranger)(nil),                    // 12: be.Stranger
-	(*Disk)(nil),                        // 13: be.Disk
-	(*OpenDiskRequest)(nil),             // 14: be.OpenDiskRequest
-	(*OpenDiskResponse)(nil),            // 15: be.OpenDiskResponse
-	(*CloneStatus)(nil),                 // 16: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 17: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 18: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 19: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 20: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 21: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 22: be.WriteRequest
-	(*WriteResponse)(nil),               // 23: be.WriteResponse
-	(*QueryRequest)(nil),                // 24: be.QueryRequest
-	(*QueryResponse)(nil),               // 25: be.QueryResponse
-	(*ReplicateRequest)(nil),            // 26: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 27: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 28: be.PublishRequest
-	(*PublishResponse)(nil),             // 29: be.PublishResponse
-	(*RedoRequest)(nil),                 // 30: be.RedoRequest
-	(*RedoResponse)(nil),                // 31: be.RedoResponse
-	(*HardenRequest)(nil),               // 32: be.HardenRequest
-	(*HardenResponse)(nil),              // 33: be.HardenResponse
-	(*AbortRequest)(nil),                // 34: be.AbortRequest
-	(*AbortResponse)(nil),               // 35: be.AbortResponse
-	(*ScanRequest)(nil),                 // 36: be.ScanRequest
-	(*ScanResponse)(nil),                // 37: be.ScanResponse
-	(*DigestRequest)(nil),               // 38: be.DigestRequest
-	(*DigestResponse)(nil),              // 39: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 40: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 41: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 42: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 43: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 44: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 45: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 46: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 47: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 48: be.GetRequest
-	(*GetResponse)(nil),                 // 49: be.GetResponse
-	(*SettleRequest)(nil),               // 50: be.SettleRequest
-	(*SettleResponse)(nil),              // 51: be.SettleResponse
-	(*LockWait)(nil),                    // 52: be.LockWait
-	(*WaitsRequest)(nil),                // 53: be.WaitsRequest
-	(*WaitsResponse)(nil),               // 54: be.WaitsResponse
-	(*CreateReplicasRequest_Item)(nil),  // 55: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 56: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 57: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 58: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 59: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 60: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 61: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 62: be.PublishRequest.Item
-	(*RedoRequest_Version)(nil),         // 63: be.RedoRequest.Version
-	(*RedoRequest_Tablet)(nil),          // 64: be.RedoRequest.Tablet
-	(*HardenRequest_Item)(nil),          // 65: be.HardenRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 66: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 67: be.FetchChangesResponse.Change
+	(*ModifyRowsRequest)(nil),           // 4: be.ModifyRowsRequest
+	(*ModifyRowsResponse)(nil),          // 5: be.ModifyRowsResponse
+	(*HeartbeatRequest)(nil),            // 6: be.HeartbeatRequest
+	(*ConfigItem)(nil),                  // 7: be.ConfigItem
+	(*ConfigRequest)(nil),               // 8: be.ConfigRequest
+	(*ConfigResponse)(nil),              // 9: be.ConfigResponse
+	(*DiskWish)(nil),                    // 10: be.DiskWish
+	(*HeartbeatResponse)(nil),           // 11: be.HeartbeatResponse
+	(*SilentPeer)(nil),                  // 12: be.SilentPeer
+	(*MemoryPart)(nil),                  // 13: be.MemoryPart
+	(*Stranger)(nil),                    // 14: be.Stranger
+	(*Disk)(nil),                        // 15: be.Disk
+	(*OpenDiskRequest)(nil),             // 16: be.OpenDiskRequest
+	(*OpenDiskResponse)(nil),            // 17: be.OpenDiskResponse
+	(*CloneStatus)(nil),                 // 18: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 19: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 20: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 21: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 22: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 23: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 24: be.WriteRequest
+	(*WriteResponse)(nil),               // 25: be.WriteResponse
+	(*QueryRequest)(nil),                // 26: be.QueryRequest
+	(*QueryResponse)(nil),               // 27: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 28: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 29: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 30: be.PublishRequest
+	(*PublishResponse)(nil),             // 31: be.PublishResponse
+	(*RedoRequest)(nil),                 // 32: be.RedoRequest
+	(*RedoResponse)(nil),                // 33: be.RedoResponse
+	(*HardenRequest)(nil),               // 34: be.HardenRequest
+	(*HardenResponse)(nil),              // 35: be.HardenResponse
+	(*AbortRequest)(nil),                // 36: be.AbortRequest
+	(*AbortResponse)(nil),               // 37: be.AbortResponse
+	(*ScanRequest)(nil),                 // 38: be.ScanRequest
+	(*ScanResponse)(nil),                // 39: be.ScanResponse
+	(*DigestRequest)(nil),               // 40: be.DigestRequest
+	(*DigestResponse)(nil),              // 41: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 42: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 43: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 44: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 45: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 46: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 47: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 48: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 49: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 50: be.GetRequest
+	(*GetResponse)(nil),                 // 51: be.GetResponse
+	(*SettleRequest)(nil),               // 52: be.SettleRequest
+	(*SettleResponse)(nil),              // 53: be.SettleResponse
+	(*LockWait)(nil),                    // 54: be.LockWait
+	(*WaitsRequest)(nil),                // 55: be.WaitsRequest
+	(*WaitsResponse)(nil),               // 56: be.WaitsResponse
+	(*CreateReplicasRequest_Item)(nil),  // 57: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 58: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 59: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 60: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 61: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 62: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 63: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 64: be.PublishRequest.Item
+	(*RedoRequest_Version)(nil),         // 65: be.RedoRequest.Version
+	(*RedoRequest_Tablet)(nil),          // 66: be.RedoRequest.Tablet
+	(*HardenRequest_Item)(nil),          // 67: be.HardenRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 68: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 69: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	57, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
-	62, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
-	23, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
-	8,  // 3: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
-	5,  // 4: be.HeartbeatRequest.config:type_name -> be.ConfigItem
-	5,  // 5: be.ConfigResponse.items:type_name -> be.ConfigItem
-	13, // 6: be.HeartbeatResponse.disks:type_name -> be.Disk
-	16, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	12, // 8: be.HeartbeatResponse.strangers:type_name -> be.Stranger
-	11, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
-	10, // 10: be.HeartbeatResponse.silent_peers:type_name -> be.SilentPeer
-	0,  // 11: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	55, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	56, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	57, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	62, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
-	1,  // 16: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	59, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	60, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	61, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	62, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	64, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
-	65, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
-	66, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	67, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	52, // 25: be.WaitsResponse.waits:type_name -> be.LockWait
-	21, // 26: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	58, // 27: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	63, // 28: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
-	4,  // 29: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	17, // 30: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	19, // 31: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	22, // 32: be.Backend.Write:input_type -> be.WriteRequest
-	26, // 33: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	28, // 34: be.Backend.Publish:input_type -> be.PublishRequest
-	34, // 35: be.Backend.Abort:input_type -> be.AbortRequest
-	30, // 36: be.Backend.Redo:input_type -> be.RedoRequest
-	32, // 37: be.Backend.Harden:input_type -> be.HardenRequest
-	36, // 38: be.Backend.Scan:input_type -> be.ScanRequest
-	38, // 39: be.Backend.Digest:input_type -> be.DigestRequest
-	40, // 40: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	42, // 41: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	44, // 42: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	46, // 43: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	48, // 44: be.Backend.Get:input_type -> be.GetRequest
-	24, // 45: be.Backend.Query:input_type -> be.QueryRequest
-	50, // 46: be.Backend.Settle:input_type -> be.SettleRequest
-	6,  // 47: be.Backend.Config:input_type -> be.ConfigRequest
-	2,  // 48: be.Backend.Modify:input_type -> be.ModifyRequest
-	36, // 49: be.Backend.Fetch:input_type -> be.ScanRequest
-	53, // 50: be.Backend.Waits:input_type -> be.WaitsRequest
-	14, // 51: be.Backend.OpenDisk:input_type -> be.OpenDiskRequest
-	9,  // 52: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	18, // 53: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	20, // 54: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	23, // 55: be.Backend.Write:output_type -> be.WriteResponse
-	27, // 56: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	29, // 57: be.Backend.Publish:output_type -> be.PublishResponse
-	35, // 58: be.Backend.Abort:output_type -> be.AbortResponse
-	31, // 59: be.Backend.Redo:output_type -> be.RedoResponse
-	33, // 60: be.Backend.Harden:output_type -> be.HardenResponse
-	37, // 61: be.Backend.Scan:output_type -> be.ScanResponse
-	39, // 62: be.Backend.Digest:output_type -> be.DigestResponse
-	41, // 63: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	43, // 64: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	45, // 65: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	47, // 66: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	49, // 67: be.Backend.Get:output_type -> be.GetResponse
-	25, // 68: be.Backend.Query:output_type -> be.QueryResponse
-	51, // 69: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 70: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 71: be.Backend.Modify:output_type -> be.ModifyResponse
-	49, // 72: be.Backend.Fetch:output_type -> be.GetResponse
-	54, // 73: be.Backend.Waits:output_type -> be.WaitsResponse
-	15, // 74: be.Backend.OpenDisk:output_type -> be.OpenDiskResponse
-	52, // [52:75] is the sub-list for method output_type
-	29, // [29:52] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	59, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	64, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
+	25, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
+	24, // 3: be.ModifyRowsRequest.write:type_name -> be.WriteRequest
+	25, // 4: be.ModifyRowsResponse.write:type_name -> be.WriteResponse
+	10, // 5: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
+	7,  // 6: be.HeartbeatRequest.config:type_name -> be.ConfigItem
+	7,  // 7: be.ConfigResponse.items:type_name -> be.ConfigItem
+	15, // 8: be.HeartbeatResponse.disks:type_name -> be.Disk
+	18, // 9: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	14, // 10: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	13, // 11: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
+	12, // 12: be.HeartbeatResponse.silent_peers:type_name -> be.SilentPeer
+	0,  // 13: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	57, // 14: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	58, // 15: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	59, // 16: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	64, // 17: be.WriteRequest.published:type_name -> be.PublishRequest.Item
+	1,  // 18: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	61, // 19: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	62, // 20: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	63, // 21: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	64, // 22: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	66, // 23: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	67, // 24: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	68, // 25: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	69, // 26: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	54, // 27: be.WaitsResponse.waits:type_name -> be.LockWait
+	23, // 28: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	60, // 29: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	65, // 30: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	6,  // 31: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	19, // 32: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	21, // 33: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	24, // 34: be.Backend.Write:input_type -> be.WriteRequest
+	28, // 35: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	30, // 36: be.Backend.Publish:input_type -> be.PublishRequest
+	36, // 37: be.Backend.Abort:input_type -> be.AbortRequest
+	32, // 38: be.Backend.Redo:input_type -> be.RedoRequest
+	34, // 39: be.Backend.Harden:input_type -> be.HardenRequest
+	38, // 40: be.Backend.Scan:input_type -> be.ScanRequest
+	40, // 41: be.Backend.Digest:input_type -> be.DigestRequest
+	42, // 42: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	44, // 43: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	46, // 44: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	48, // 45: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	50, // 46: be.Backend.Get:input_type -> be.GetRequest
+	26, // 47: be.Backend.Query:input_type -> be.QueryRequest
+	52, // 48: be.Backend.Settle:input_type -> be.SettleRequest
+	8,  // 49: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 50: be.Backend.Modify:input_type -> be.ModifyRequest
+	4,  // 51: be.Backend.ModifyRows:input_type -> be.ModifyRowsRequest
+	38, // 52: be.Backend.Fetch:input_type -> be.ScanRequest
+	55, // 53: be.Backend.Waits:input_type -> be.WaitsRequest
+	16, // 54: be.Backend.OpenDisk:input_type -> be.OpenDiskRequest
+	11, // 55: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	20, // 56: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	22, // 57: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	25, // 58: be.Backend.Write:output_type -> be.WriteResponse
+	29, // 59: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	31, // 60: be.Backend.Publish:output_type -> be.PublishResponse
+	37, // 61: be.Backend.Abort:output_type -> be.AbortResponse
+	33, // 62: be.Backend.Redo:output_type -> be.RedoResponse
+	35, // 63: be.Backend.Harden:output_type -> be.HardenResponse
+	39, // 64: be.Backend.Scan:output_type -> be.ScanResponse
+	41, // 65: be.Backend.Digest:output_type -> be.DigestResponse
+	43, // 66: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	45, // 67: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	47, // 68: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	49, // 69: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	51, // 70: be.Backend.Get:output_type -> be.GetResponse
+	27, // 71: be.Backend.Query:output_type -> be.QueryResponse
+	53, // 72: be.Backend.Settle:output_type -> be.SettleResponse
+	9,  // 73: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 74: be.Backend.Modify:output_type -> be.ModifyResponse
+	5,  // 75: be.Backend.ModifyRows:output_type -> be.ModifyRowsResponse
+	51, // 76: be.Backend.Fetch:output_type -> be.GetResponse
+	56, // 77: be.Backend.Waits:output_type -> be.WaitsResponse
+	17, // 78: be.Backend.OpenDisk:output_type -> be.OpenDiskResponse
+	55, // [55:79] is the sub-list for method output_type
+	31, // [31:55] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -5479,14 +5635,14 @@ func file_proto_bepb_be_proto_init() {
 	if File_proto_bepb_be_proto != nil {
 		return
 	}
-	file_proto_bepb_be_proto_msgTypes[2].OneofWrappers = []any{}
+	file_proto_bepb_be_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

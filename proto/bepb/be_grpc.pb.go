@@ -43,6 +43,7 @@ const (
 	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 	Backend_Modify_FullMethodName         = "/be.Backend/Modify"
+	Backend_ModifyRows_FullMethodName     = "/be.Backend/ModifyRows"
 	Backend_Fetch_FullMethodName          = "/be.Backend/Fetch"
 	Backend_Waits_FullMethodName          = "/be.Backend/Waits"
 	Backend_OpenDisk_FullMethodName       = "/be.Backend/OpenDisk"
@@ -88,6 +89,9 @@ type BackendClient interface {
 	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
 	// becomes of it, and prepares that as Write does.
 	Modify(ctx context.Context, in *ModifyRequest, opts ...grpc.CallOption) (*ModifyResponse, error)
+	// ModifyRows has the leader of some tablets change or delete the rows that a statement finds there in a snapshot: it reads and filters them,
+	// works out what becomes of them, and writes those that change as Write does.
+	ModifyRows(ctx context.Context, in *ModifyRowsRequest, opts ...grpc.CallOption) (*ModifyRowsResponse, error)
 	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
 	Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
@@ -340,6 +344,16 @@ func (c *backendClient) Modify(ctx context.Context, in *ModifyRequest, opts ...g
 	return out, nil
 }
 
+func (c *backendClient) ModifyRows(ctx context.Context, in *ModifyRowsRequest, opts ...grpc.CallOption) (*ModifyRowsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ModifyRowsResponse)
+	err := c.cc.Invoke(ctx, Backend_ModifyRows_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *backendClient) Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetResponse)
@@ -410,6 +424,9 @@ type BackendServer interface {
 	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
 	// becomes of it, and prepares that as Write does.
 	Modify(context.Context, *ModifyRequest) (*ModifyResponse, error)
+	// ModifyRows has the leader of some tablets change or delete the rows that a statement finds there in a snapshot: it reads and filters them,
+	// works out what becomes of them, and writes those that change as Write does.
+	ModifyRows(context.Context, *ModifyRowsRequest) (*ModifyRowsResponse, error)
 	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
 	Fetch(context.Context, *ScanRequest) (*GetResponse, error)
 	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
@@ -485,6 +502,9 @@ func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*Conf
 }
 func (UnimplementedBackendServer) Modify(context.Context, *ModifyRequest) (*ModifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Modify not implemented")
+}
+func (UnimplementedBackendServer) ModifyRows(context.Context, *ModifyRowsRequest) (*ModifyRowsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ModifyRows not implemented")
 }
 func (UnimplementedBackendServer) Fetch(context.Context, *ScanRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Fetch not implemented")
@@ -848,6 +868,24 @@ func _Backend_Modify_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_ModifyRows_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ModifyRowsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).ModifyRows(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_ModifyRows_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).ModifyRows(ctx, req.(*ModifyRowsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Backend_Fetch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ScanRequest)
 	if err := dec(in); err != nil {
@@ -972,6 +1010,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Modify",
 			Handler:    _Backend_Modify_Handler,
+		},
+		{
+			MethodName: "ModifyRows",
+			Handler:    _Backend_ModifyRows_Handler,
 		},
 		{
 			MethodName: "Fetch",

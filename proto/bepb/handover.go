@@ -136,6 +136,53 @@ func (m *ScanFragment) AppendWire(dst []byte) ([]byte, bool) { return m.Whole().
 // WireBytes is that of the request.
 func (m *ScanFragment) WireBytes() int { return m.Whole().WireBytes() }
 
+// Wanted is what ModifyRows is to find and to do that lies beside it. Nobody changes it any more.
+type Wanted interface {
+	// Encoded returns both as they go over the wire.
+	Encoded() (find, change []byte)
+}
+
+// ModifyRowsWanted is a ModifyRowsRequest with what is wanted beside it, as ScanFragment is a scan with its fragment.
+type ModifyRowsWanted struct {
+	*ModifyRowsRequest
+	Beside Wanted // nil = it is in the request
+}
+
+// HandsOver says that the request need not be encoded.
+func (m *ModifyRowsWanted) HandsOver() bool {
+	return plain(m.unknownFields) && m.Write != nil && m.Write.HandsOver()
+}
+
+// HandTo gives an empty request what m has; what is wanted stays beside it.
+func (m *ModifyRowsWanted) HandTo(to proto.Message) bool {
+	t, ok := to.(*ModifyRowsRequest)
+	if ok {
+		t.Write, t.Find, t.Change, t.NowUs = m.Write, m.Find, m.Change, m.NowUs
+	}
+	return ok
+}
+
+// ProtoReflect implements proto.Message: what is wanted is put into the request first.
+func (m *ModifyRowsWanted) ProtoReflect() protoreflect.Message {
+	if m.Beside != nil {
+		m.Find, m.Change = m.Beside.Encoded()
+		m.Beside = nil
+	}
+	return m.ModifyRowsRequest.ProtoReflect()
+}
+
+// HandsOver says that the answer need not be encoded.
+func (m *ModifyRowsResponse) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty answer what m has.
+func (m *ModifyRowsResponse) HandTo(to proto.Message) bool {
+	t, ok := to.(*ModifyRowsResponse)
+	if ok {
+		t.Write, t.Matched, t.General, t.Rows = m.Write, m.Matched, m.General, m.Rows
+	}
+	return ok
+}
+
 // WriteRows is a write with the rows of its only part beside it: a handler in the same process takes them as they are, by
 // rpc.Given. Where it is encoded after all they are put into the part first.
 type WriteRows struct {

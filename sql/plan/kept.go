@@ -23,7 +23,8 @@ type Kept struct {
 	binder *binder // has what the columns of the conditions are; read only
 	root   *physical.Node
 	scans  []scanned
-	slots  []*types.Column // for each value the column that it is compared with; nil = it belongs to the plan
+	slots  []*types.Column // for each value the column that it is compared with or that is set to it; nil = it belongs to the plan
+	sets   []bool          // which of them columns are set to; the last ones may be left out
 	values []Param         // that it was made for
 }
 
@@ -70,7 +71,7 @@ func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) 
 	if len(values) == 0 || len(values) > maxSlots {
 		return nil, false
 	}
-	f, ok := findSlots(ctx, stmt, prepared)
+	f, ok := findSlots(ctx, stmt, prepared, false)
 	if !ok || len(f.columns) != len(values) {
 		return nil, false
 	}
@@ -83,7 +84,7 @@ func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) 
 
 // keep keeps the plan of a statement whose slots are found.
 func (f *slotFinder) keep(ctx *Context, values []Param, asked planning) (*Kept, bool) {
-	k := &Kept{Tables: f.tables, slots: f.columns, values: values}
+	k := &Kept{Tables: f.tables, slots: f.columns, sets: f.sets, values: values}
 	if !k.Fits(values) || !k.plan(ctx, &f.found, asked) {
 		return nil, false
 	}
@@ -133,6 +134,12 @@ func (k *Kept) scansOf(n *physical.Node, known []scanned, seen []int) bool {
 		for _, p := range known[at].preds {
 			countSlots(p, seen)
 		}
+		for _, p := range n.Scan.Fragment.Project {
+			countSlots(p, seen)
+		}
+	}
+	for _, p := range n.Project {
+		countSlots(p, seen)
 	}
 	for _, kid := range n.Children {
 		if !k.scansOf(kid, known, seen) {
@@ -215,6 +222,12 @@ func (k *Kept) Fits(values []Param) bool {
 			}
 			continue
 		}
+		if k.isSet(i) {
+			if t.Collation != of.Type.Collation || t.Kind == types.KindVarChar && (int(t.Length) != len(v.Value.B) || !isASCII(v.Value.B)) {
+				return false
+			}
+			continue
+		}
 		if k.slots[i].Type.IsTemporal() {
 			if _, ok := writtenMoment(v, k.slots[i].Type); !ok {
 				return false
@@ -235,11 +248,14 @@ func (k *Kept) Fits(values []Param) bool {
 	return true
 }
 
+// isSet reports whether a column is set to a value.
+func (k *Kept) isSet(i int) bool { return i < len(k.sets) && k.sets[i] }
+
 // given are values as the plan has them: the dates and times that texts stand for.
 func (k *Kept) given(values []Param) []Param {
 	out := values
 	for i, c := range k.slots {
-		if c != nil && c.Type.IsTemporal() {
+		if c != nil && c.Type.IsTemporal() && !k.isSet(i) {
 			if &out[0] == &values[0] {
 				out = slices.Clone(values)
 			}
@@ -285,7 +301,7 @@ func (k *Kept) Bind(ctx *Context, values []Param) *physical.Node {
 		scans[i] = *of.scan
 		b.narrow(&scans[i], of.table, preds, of.read)
 	}
-	return k.with(k.root, scans)
+	return k.with(k.root, scans, consts)
 }
 
 // filled puts constants into their slots.
@@ -311,18 +327,50 @@ func filled(e *expr.Node, consts []expr.Node) *expr.Node {
 	return &c
 }
 
-// with is a plan with other scans.
-func (k *Kept) with(n *physical.Node, scans []physical.Scan) *physical.Node {
+// with is a plan with other scans, and other values that columns are set to.
+func (k *Kept) with(n *physical.Node, scans []physical.Scan, consts []expr.Node) *physical.Node {
 	c := *n
 	for i := range scans {
 		if n.Scan == k.scans[i].scan {
 			c.Scan = &scans[i]
+			if len(k.sets) > 0 {
+				c.Schema, scans[i].Fragment.Project = settled(c.Schema, scans[i].Fragment.Project, func(x *expr.Node) *expr.Node { return filled(x, consts) })
+			}
 			return &c
 		}
 	}
 	c.Children = make([]*physical.Node, len(n.Children))
 	for i, kid := range n.Children {
-		c.Children[i] = k.with(kid, scans)
+		c.Children[i] = k.with(kid, scans, consts)
+	}
+	if len(k.sets) > 0 && len(c.Children) == 1 {
+		below := c.Children[0].Schema
+		c.Schema, c.Project = settled(c.Schema, c.Project, func(x *expr.Node) *expr.Node {
+			if x.Kind == expr.NodeColumn && x.Type != below[x.Col].Type && n.Children[0].Schema[x.Col].Type == x.Type {
+				return expr.Col(x.Col, below[x.Col].Type)
+			}
+			return filled(x, consts)
+		})
 	}
 	return &c
+}
+
+// settled puts constants into what is projected, and their types, of which a text's says how long it is, into what that yields.
+func settled(schema []physical.OutColumn, exprs []*expr.Node, to func(*expr.Node) *expr.Node) ([]physical.OutColumn, []*expr.Node) {
+	var outSchema []physical.OutColumn
+	out := exprs
+	for i, x := range exprs {
+		n := to(x)
+		if n == x {
+			continue
+		}
+		if outSchema == nil {
+			outSchema, out = slices.Clone(schema), slices.Clone(exprs)
+		}
+		out[i], outSchema[i].Type = n, n.Type
+	}
+	if outSchema == nil {
+		return schema, exprs
+	}
+	return outSchema, out
 }

@@ -7,20 +7,28 @@ import (
 	"stele/sql/physical"
 )
 
-// KeptModify is the plan of an UPDATE or DELETE that writes to one table, which differs from one execution to the next as a Kept does.
-// What columns are set to belongs to the plan.
+// KeptModify is the plan of an UPDATE or DELETE that writes to one table, which differs from one execution to the next as a Kept does, and in literals that columns
+// are set to as they stand. All else that columns are set to belongs to the plan.
 type KeptModify struct {
 	*Kept
 	plan *ModifyPlan // Bind gives it another source
 }
 
-// KeepModify is KeepSelect for an UPDATE or DELETE.
+// KeepModify is KeepSelect for an UPDATE or DELETE. Where the plan depends on a literal that a column is set to, all of these belong to the plan.
 func KeepModify(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) (*KeptModify, bool) {
 	if len(values) == 0 || len(values) > maxSlots || ctx.SafeUpdates {
 		return nil, false
 	}
-	f, ok := findSlots(ctx, stmt, prepared)
-	if !ok || len(f.columns) != len(values) {
+	if k, ok := keepModify(ctx, stmt, values, prepared, true); ok {
+		return k, true
+	}
+	return keepModify(ctx, stmt, values, prepared, false)
+}
+
+// keepModify keeps the literals that columns are set to apart, or not.
+func keepModify(ctx *Context, stmt ast.StmtNode, values []Param, prepared, setting bool) (*KeptModify, bool) {
+	f, ok := findSlots(ctx, stmt, prepared, setting)
+	if !ok || len(f.columns) != len(values) || setting && len(f.sets) == 0 {
 		return nil, false
 	}
 	var made []*ModifyPlan
@@ -86,7 +94,7 @@ func (k *KeptModify) Target() Named {
 	return Named{Database: k.plan.Database, Name: k.plan.Table.Name, Table: k.plan.Table}
 }
 
-// Stays reports whether the plan is that of any values: what columns are set to has none, and it does not depend on how many rows there are.
+// Stays reports whether the plan is that of any values: none belongs to it, and it does not depend on how many rows there are.
 func (k *KeptModify) Stays() bool {
 	for _, c := range k.slots {
 		if c == nil {

@@ -120,6 +120,46 @@ func keptWriteAs(ctx *Context, first, second string) (*KeptModify, []Param, bool
 	return k, paramsOf(found2), ok
 }
 
+// TestKeptWritesSetOtherValues: which plans are those of a text that sets columns to other values, too.
+func TestKeptWritesSetOtherValues(t *testing.T) {
+	s := newKeptStore(t)
+	for _, c := range []struct {
+		first, second string
+		fits          bool
+	}{
+		{"UPDATE a SET k = 7 WHERE n > 3", "UPDATE a SET k = 99 WHERE n > 5", true},
+		{"UPDATE a SET k = 7, s = 'new', n = n + 1 WHERE id IN (1, 2)", "UPDATE a SET k = 8, s = 'longer', n = n + 1 WHERE id IN (3, 4)", true},
+		{"UPDATE a SET s = 'new' WHERE k = 3", "UPDATE a SET s = '' WHERE k = 4", true},
+		{"UPDATE a SET dt = '2024-01-02' WHERE k = 3", "UPDATE a SET dt = '2024-01-02 03:04:05' WHERE k = 4", true},
+		{"UPDATE a SET k = 3 WHERE k = 3", "UPDATE a SET k = 5000000000 WHERE k = 4", true}, // that it does not fit is found out with the rows
+		{"UPDATE a SET n = n + 1 WHERE k = 3", "UPDATE a SET n = n + 2 WHERE k = 4", false},
+		{"UPDATE a SET k = 7, n = k WHERE id IN (1, 2)", "UPDATE a SET k = 8, n = k WHERE id IN (1, 2)", false}, // n is set to 7
+		{"UPDATE a SET s = 7 WHERE k = 3", "UPDATE a SET s = 8 WHERE k = 3", false},
+		{"UPDATE a SET k = 7, k = 8 WHERE n > 3", "UPDATE a SET k = 9, k = 8 WHERE n > 3", false},
+	} {
+		kept, values, ok := keptWriteAs(s.ctx, c.first, c.second)
+		if !ok {
+			t.Errorf("%s: no plan is kept", c.first)
+			continue
+		}
+		if fits := kept.Fits(values); fits != c.fits {
+			t.Errorf("%s after %s: fits %v", c.second, c.first, fits)
+		} else if fits {
+			st, err := ast.Parse(c.second, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := generalWrite(s.ctx, st.Node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := kept.Bind(s.ctx, values); !reflect.DeepEqual(got.Source, want.Source) || !got.sameBut(want) {
+				t.Errorf("%s after %s: %+v, not %+v", c.second, c.first, got, want)
+			}
+		}
+	}
+}
+
 // TestKeepsWrites: which writes have a plan that is kept.
 func TestKeepsWrites(t *testing.T) {
 	s := newKeptStore(t)

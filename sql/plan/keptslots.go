@@ -17,6 +17,8 @@ type slotFinder struct {
 	prepared bool // the values are parameters; literals are part of the text
 	found    slots
 	columns  []*types.Column // nil of a value that belongs to the plan
+	setting  bool            // values that columns are set to, as they stand, are found as well
+	sets     []bool          // which values are such
 	fields   []int           // how many values there were before each of the fields around
 	failed   bool
 }
@@ -28,9 +30,9 @@ type keptScope struct {
 	outer   *keptScope
 }
 
-// findSlots finds the values of a query, an UPDATE or a DELETE.
-func findSlots(ctx *Context, stmt ast.StmtNode, prepared bool) (*slotFinder, bool) {
-	f := &slotFinder{ctx: ctx, prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
+// findSlots finds the values of a query, an UPDATE or a DELETE; setting says whether those that columns are set to are kept apart.
+func findSlots(ctx *Context, stmt ast.StmtNode, prepared, setting bool) (*slotFinder, bool) {
+	f := &slotFinder{ctx: ctx, prepared: prepared, setting: setting, found: slots{at: map[ast.ExprNode]int{}}}
 	switch n := stmt.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
 	case *ast.UpdateStmt:
@@ -63,7 +65,7 @@ func (f *slotFinder) Enter(n ast.Node) (ast.Node, bool) {
 		took = !f.prepared // its numbers belong to the text
 	case *ast.Assignment:
 		took = true
-		f.failed = !f.assigned(x.Expr)
+		f.failed = !f.set(x) && !f.assigned(x.Expr)
 	case *ast.BinaryOperationExpr:
 		took = f.comparison(x)
 	case *ast.BetweenExpr:
@@ -111,6 +113,30 @@ func (f *slotFinder) assigned(n ast.ExprNode) bool {
 		return plain
 	})
 	return plain
+}
+
+// set takes the literal that a column is set to as it stands. What it is converted to, and whether it fits, is found out with each row.
+func (f *slotFinder) set(a *ast.Assignment) bool {
+	l, ok := a.Expr.(*ast.Literal)
+	if !f.setting || !ok || !f.isValue(l) {
+		return false
+	}
+	c, known := f.scope.column(&ast.ColumnNameExpr{Name: a.Column})
+	if !known || c == nil || c.Special() || c.Generated != nil || !settable(l, c.Type) {
+		return false
+	}
+	f.found.at[l] = len(f.columns)
+	f.sets = append(append(f.sets, make([]bool, len(f.columns)-len(f.sets))...), true)
+	f.columns = append(f.columns, c)
+	return true
+}
+
+// settable reports whether a literal is of the kind of a column: a number, a text, or a text that may be a date.
+func settable(l *ast.Literal, t types.ColumnType) bool {
+	if l.Kind == ast.LiteralInt {
+		return !l.Bool && t.IsNumeric()
+	}
+	return l.Kind == ast.LiteralString && (t.IsString() || t.Kind == types.KindDate || t.Kind == types.KindDateTime)
 }
 
 // passes reports whether a node is one of those that ask for nothing but what tables hold.

@@ -19,35 +19,83 @@ type OneRow struct {
 
 // OneRow recognises a plan that changes one row where it lies, and needs nothing to do so but the row.
 func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
-	t := p.Table
-	if p.Ignore || p.MovesRows || p.Checked() || len(p.follows) > 0 || t.Schema.HasRowID() || t.HasUniqueKeys() {
+	scan, exprs := flat(p.Source)
+	if scan == nil || len(scan.Tablets) != 1 || len(scan.Fragment.Keys) != 1 || p.Table.Schema.HasRowID() || p.Table.HasUniqueKeys() {
 		return nil, false
 	}
+	change, ok := p.inPlace(ctx, scan, exprs)
+	if !ok {
+		return nil, false
+	}
+	change.Filter = substitute(scan.Fragment.Filter, p.stored(&scan.Fragment))
+	encoded, err := physical.EncodeChange(change)
+	return &OneRow{Tablet: scan.Tablets[0], Key: scan.Fragment.Keys[0], Change: encoded, Delete: change.Delete}, err == nil
+}
+
+// FoundRows is an UPDATE or DELETE in the form in which the BE that leads all tablets in question does it by itself.
+type FoundRows struct {
+	Tablets []types.TabletID
+	Find    *physical.Fragment // the rows, with all columns of the table as they are stored
+	Change  *physical.Change   // what becomes of each
+}
+
+// FoundRows recognises a plan that changes rows where they lie, and needs nothing to find and to change them but themselves.
+func (p *ModifyPlan) FoundRows(ctx *Context) (*FoundRows, bool) {
 	scan, exprs := flat(p.Source)
-	if scan == nil || len(scan.Tablets) != 1 || scan.Via != nil || len(scan.Fragment.Keys) != 1 {
+	if scan == nil || p.writesEntries() {
+		return nil, false
+	}
+	change, ok := p.inPlace(ctx, scan, exprs)
+	if !ok {
 		return nil, false
 	}
 	f := &scan.Fragment
-	change := newChange(ctx, t)
-	change.Delete, change.TimeZone = len(p.Assign) == 0, f.TimeZone
-	stored := func(c *expr.Node) *expr.Node {
+	find := &physical.Fragment{Schema: f.Schema, Columns: change.Columns, Keys: f.Keys, Homes: f.Homes, TimeZone: f.TimeZone,
+		Filter: substitute(f.Filter, p.stored(f))}
+	return &FoundRows{Tablets: scan.Tablets, Find: find, Change: change}, true
+}
+
+// writesEntries reports whether a plan may change an entry of a unique key.
+func (p *ModifyPlan) writesEntries() bool {
+	t := p.Table
+	if !t.HasUniqueKeys() {
+		return false
+	}
+	if len(p.Assign) == 0 || t.Altering() != 0 {
+		return true
+	}
+	return slices.ContainsFunc(t.Unique, func(k catalog.UniqueKey) bool {
+		return k.Enforced() && slices.ContainsFunc(p.Assign, func(a Assign) bool { return slices.Contains(k.Columns, t.Schema.Columns[a.Column].ID) })
+	})
+}
+
+// inPlace returns what becomes of each row that a plan writes where it lies, but for the filter; exprs are what its source yields. It is not ok where more is to
+// be looked at or written than the row, or the session is to hear of a value.
+func (p *ModifyPlan) inPlace(ctx *Context, scan *physical.Scan, exprs []*expr.Node) (*physical.Change, bool) {
+	if p.Ignore || p.MovesRows || p.Checked() || len(p.follows) > 0 || scan.Via != nil {
+		return nil, false
+	}
+	change := newChange(ctx, p.Table)
+	change.Delete, change.TimeZone = len(p.Assign) == 0, scan.Fragment.TimeZone
+	stored := p.stored(&scan.Fragment)
+	for i, a := range p.Assign {
+		x := exprs[p.Values+i]
+		if x == nil || a.Tells || p.Table.Schema.Columns[a.Column].AutoIncrement { // the tablet's id, or a value that the session is to hear of
+			return nil, false
+		}
+		change.Assign = append(change.Assign, assignment(p.Table, a.Column, substitute(x, stored), a.Auto))
+	}
+	return change, true
+}
+
+// stored has columns of a fragment named by their positions in the table.
+func (p *ModifyPlan) stored(f *physical.Fragment) func(c *expr.Node) *expr.Node {
+	return func(c *expr.Node) *expr.Node {
 		if c.Col >= len(f.Columns) {
 			return nil
 		}
-		return expr.Col(t.Schema.ColumnIndex(f.Columns[c.Col]), c.Type)
+		return expr.Col(p.Table.Schema.ColumnIndex(f.Columns[c.Col]), c.Type)
 	}
-	if f.Filter != nil {
-		change.Filter = substitute(f.Filter, stored)
-	}
-	for i, a := range p.Assign {
-		x := exprs[p.Values+i]
-		if x == nil || a.Tells { // the tablet's id, or a value that the session is to hear of
-			return nil, false
-		}
-		change.Assign = append(change.Assign, assignment(t, a.Column, substitute(x, stored), a.Auto))
-	}
-	encoded, err := physical.EncodeChange(change)
-	return &OneRow{Tablet: scan.Tablets[0], Key: f.Keys[0], Change: encoded, Delete: change.Delete}, err == nil
 }
 
 func newChange(ctx *Context, t *catalog.Table) *physical.Change {

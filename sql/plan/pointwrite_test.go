@@ -191,6 +191,99 @@ func (s *store) change(t *catalog.Table, tablet types.TabletID, key, encoded []b
 	return written{out.Matched, cellsOf(out.Row)}, nil
 }
 
+// changeAll does what the leader of all tablets does with the rows that it finds.
+func (s *store) changeAll(p *ModifyPlan, found *FoundRows) (out []written, err error) {
+	prog, err := exec.CompileChange(found.Change, expr.Context{NowMicros: s.ctx.NowMicros})
+	if err != nil {
+		return nil, err
+	}
+	stream, err := s.scan(context.Background(), &physical.Scan{Tablets: found.Tablets, Fragment: *found.Find})
+	if err != nil {
+		return nil, err
+	}
+	for {
+		b, err := stream.Next(context.Background())
+		if err != nil || b == nil {
+			return out, err
+		}
+		rows := b.Compact()
+		next, changed, err := prog.ApplyAll(rows)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rows.N {
+			w := written{matched: true}
+			switch {
+			case next == nil:
+				w.row = cellsOf((&vec.Batch{Cols: rows.Cols, N: rows.N, Sel: []int32{int32(i)}}).Compact())
+			case slices.Contains(changed, int32(i)):
+				w.row = cellsOf((&vec.Batch{Cols: next.Cols, N: next.N, Sel: []int32{int32(i)}}).Compact())
+			}
+			out = append(out, w)
+		}
+	}
+}
+
+// TestFoundRowsAgreeWithGeneral is TestPointWritesAgreeWithGeneral for statements of some rows.
+func TestFoundRowsAgreeWithGeneral(t *testing.T) {
+	var updates, deletes, several, failures int
+	rapid.Check(t, func(t *rapid.T) {
+		ctx, f := newContext()
+		ctx.SQLMode = rapid.SampledFrom([]string{"STRICT_TRANS_TABLES", ""}).Draw(t, "mode")
+		for _, sql := range writeTables {
+			if _, err := f.create(ctx, sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := &store{ctx: ctx, tablets: map[types.TabletID][]*vec.Batch{}}
+		drawRows(t, s)
+		for range 8 {
+			sql := drawWrite(t)
+			if rapid.Bool().Draw(t, "all rows") {
+				sql, _, _ = strings.Cut(sql, " WHERE ")
+			}
+			st, err := ast.Parse(sql, 0)
+			if err != nil {
+				continue
+			}
+			g, err := generalWrite(ctx, st.Node)
+			if err != nil {
+				continue
+			}
+			found, ok := g.FoundRows(ctx)
+			if !ok {
+				continue
+			}
+			got, gotErr := s.changeAll(g, found)
+			s.ctx.Warnings = Warnings{}
+			want, err := s.general(g)
+			switch {
+			case gotErr != nil && s.ctx.Warnings.Count > 0: // a value was bent to fit: what warns of it is the general way
+				failures++
+				continue
+			case (err != nil) != (gotErr != nil):
+				t.Fatalf("%s: the leader says %v, the general way %v", sql, gotErr, err)
+			case err != nil:
+				failures++
+				continue
+			case s.ctx.Warnings.Count > 0 || !slices.Equal(got, want):
+				t.Fatalf("%s: the leader made %+v, the general way %+v with %d warnings", sql, got, want, s.ctx.Warnings.Count)
+			}
+			if found.Change.Delete {
+				deletes++
+			} else {
+				updates++
+			}
+			if len(got) > 1 {
+				several++
+			}
+		}
+	})
+	if updates == 0 || deletes == 0 || several == 0 || failures == 0 {
+		t.Fatalf("drawn: %d updates, %d deletes, %d of several rows, %d failures", updates, deletes, several, failures)
+	}
+}
+
 // TestPointWritesAgreeWithGeneral runs random statements over random rows in the general way and as leaders do them: the same rows
 // are matched, the same are written, and what fails in one way fails in the other or warns.
 func TestPointWritesAgreeWithGeneral(t *testing.T) {

@@ -44,6 +44,9 @@ func (a *attempt) append(ctx context.Context) (reads bool, err error) {
 	case 1:
 		return false, a.counted(ctx, "named", key, value, "INSERT INTO named (k, v, n, place) VALUES (?, ?, 1, ?) ON DUPLICATE KEY UPDATE v = CONCAT(v, VALUES(v)), n = n + 1, place = k * 10000 + n", key, value+",", key*10000+1)
 	case 2:
+		if a.IntN(2) == 0 { // of two keys, one of which no list ever has
+			return a.update(ctx, "whole", key, value, "UPDATE whole SET v = CONCAT(v, ?) WHERE k IN (?, ?)", value+",", key, -1-a.IntN(30))
+		}
 		return a.update(ctx, "whole", key, value, "UPDATE whole SET v = CONCAT(v, ?) WHERE k = ?", value+",", key)
 	case 3:
 		where := []string{"k = ?", "k + 0 = ?"}[a.IntN(2)] // by its key, by a scan

@@ -37,6 +37,25 @@ func upTo(n int) []int32 {
 
 // Sum returns the sum of the hashes of the rows that count. The columns are those of ids, ascending.
 func Sum(b *vec.Batch, ids []types.ColumnID) uint64 {
+	var buf [vec.MaxRows]uint64
+	hashes := buf[:]
+	if n := b.Rows(); n > len(buf) {
+		hashes = make([]uint64, n)
+	}
+	sum := uint64(0)
+	for _, h := range each(hashes[:b.Rows()], b, ids) {
+		sum += h
+	}
+	return sum
+}
+
+// Each returns the hashes of the rows that count.
+func Each(b *vec.Batch, ids []types.ColumnID) []uint64 {
+	return each(make([]uint64, b.Rows()), b, ids)
+}
+
+// each puts the hashes of the rows that count into as many words.
+func each(hashes []uint64, b *vec.Batch, ids []types.ColumnID) []uint64 {
 	rows := b.Sel
 	if rows == nil {
 		rows = every
@@ -45,23 +64,16 @@ func Sum(b *vec.Batch, ids []types.ColumnID) uint64 {
 		}
 		rows = rows[:b.N]
 	}
-	var buf [vec.MaxRows]uint64
-	hashes := buf[:]
-	if len(rows) > len(buf) {
-		hashes = make([]uint64, len(rows))
-	}
-	hashes = hashes[:len(rows)]
 	for i := range hashes {
 		hashes[i] = start
 	}
 	for c, v := range b.Cols {
 		hashColumn(hashes, v, rows, Mix(uint64(ids[c])+1, start))
 	}
-	sum := uint64(0)
-	for _, h := range hashes {
-		sum += Mix(h, start)
+	for i, h := range hashes {
+		hashes[i] = Mix(h, start)
 	}
-	return sum
+	return hashes
 }
 
 // Mix folds the 128-bit product of what is hashed so far and the next word.

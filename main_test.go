@@ -19,6 +19,11 @@ func TestRun(t *testing.T) {
 	}{
 		{nil, 2, "", "usage: stele COMMAND"},
 		{[]string{"help"}, 0, "  sql      run SQL", ""},
+		{[]string{"help", "local"}, 0, "usage: stele local", ""},
+		{[]string{"help", "fe", "tool"}, 0, "usage: stele fe tool COMMAND", ""},
+		{[]string{"help", "be", "tool", "ls"}, 0, "usage: stele be tool ls", ""},
+		{[]string{"help", "version"}, 0, "stele ", ""},
+		{[]string{"help", "fry"}, 2, "", `unknown command "fry"`},
 		{[]string{"version"}, 0, "stele ", ""},
 		{[]string{"--version"}, 0, "stele ", ""},
 		{[]string{"fry"}, 2, "", `unknown command "fry"`},
@@ -29,6 +34,7 @@ func TestRun(t *testing.T) {
 		{[]string{"be", "tool"}, 2, "", "usage: stele be tool COMMAND"},
 		{[]string{"be", "tool", "ls", t.TempDir()}, 1, "", "not a disk of Stele"},
 		{[]string{"sql", "-P", "1", "-e", "x"}, 1, "", "ERROR 2003"},
+		{[]string{"be", "--conf", "absent.conf"}, 1, "", "stele: read configuration: open absent.conf: no such file or directory; name the one of this node, see --help"},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, env{os.Stdin, &out, &errs}); code != c.code {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -73,5 +74,20 @@ func TestRoleCommand(t *testing.T) {
 		if out.String() != c.out || !strings.HasPrefix(errs.String(), c.errs) {
 			t.Errorf("%v: printed %q and %q", c.args, out.String(), errs.String())
 		}
+	}
+}
+
+// TestBETmpDir: a folder for temporary files that cannot be made is told at start, and not by the first query that spills.
+func TestBETmpDir(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "be.conf")
+	if err := os.WriteFile(file, []byte("tmp_dir = be.conf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end() // one that starts ends at once
+	var out, errs bytes.Buffer
+	if code := run(ended, []string{"be", "--conf", file}, env{os.Stdin, &out, &errs}); code != 1 || !strings.HasPrefix(errs.String(), "stele: tmp_dir: ") {
+		t.Errorf("code %d, %q", code, errs.String())
 	}
 }

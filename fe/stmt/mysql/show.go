@@ -238,6 +238,9 @@ func showCreateDatabase(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
 		ifNot = "/*!32312 IF NOT EXISTS*/ "
 	}
 	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, syntax.QuoteName(name), c.Charset(), c)
+	if db, ok := e.Catalog.Database(name); ok && db.Replicas != 0 { // other servers pass over it
+		text += fmt.Sprintf(" /*!99999 REPLICA %d */", db.Replicas)
+	}
 	return stmt.Result{Columns: stmt.Plain("Database Create~Database"), Rows: []stmt.Row{{name, text}}}, nil
 }
 

@@ -80,6 +80,9 @@ func run(ctx context.Context, args []string, e env) int {
 	}
 	switch name := args[0]; name {
 	case "help", "-h", "--help":
+		if len(args) > 1 {
+			return run(ctx, append(args[1:], "--help"), e)
+		}
 		fmt.Fprint(e.stdout, help())
 		return 0
 	case "-v", "--version":
@@ -105,7 +108,7 @@ func help() string {
 	for _, name := range names {
 		fmt.Fprintf(&b, "  %-8s %s\n", name, commands[name].about)
 	}
-	b.WriteString("\nEach command explains itself with --help.\n")
+	b.WriteString("\nEach command explains itself with --help, and stele help COMMAND is the same.\n")
 	return b.String()
 }
 

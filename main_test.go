@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,11 @@ func TestRun(t *testing.T) {
 	}{
 		{nil, 2, "", "usage: stele COMMAND"},
 		{[]string{"help"}, 0, "  sql      run SQL", ""},
+		{[]string{"help", "local"}, 0, "usage: stele local", ""},
+		{[]string{"help", "fe", "tool"}, 0, "usage: stele fe tool COMMAND", ""},
+		{[]string{"help", "be", "tool", "ls"}, 0, "usage: stele be tool ls", ""},
+		{[]string{"help", "version"}, 0, "stele ", ""},
+		{[]string{"help", "fry"}, 2, "", `unknown command "fry"`},
 		{[]string{"version"}, 0, "stele ", ""},
 		{[]string{"--version"}, 0, "stele ", ""},
 		{[]string{"fry"}, 2, "", `unknown command "fry"`},
@@ -29,6 +35,7 @@ func TestRun(t *testing.T) {
 		{[]string{"be", "tool"}, 2, "", "usage: stele be tool COMMAND"},
 		{[]string{"be", "tool", "ls", t.TempDir()}, 1, "", "not a disk of Stele"},
 		{[]string{"sql", "-P", "1", "-e", "x"}, 1, "", "ERROR 2003"},
+		{[]string{"be", "--conf", "absent.conf"}, 1, "", "stele: read configuration: open absent.conf: no such file or directory; name the one of this node, see --help"},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, env{os.Stdin, &out, &errs}); code != c.code {
@@ -67,5 +74,20 @@ func TestRoleCommand(t *testing.T) {
 		if out.String() != c.out || !strings.HasPrefix(errs.String(), c.errs) {
 			t.Errorf("%v: printed %q and %q", c.args, out.String(), errs.String())
 		}
+	}
+}
+
+// TestBETmpDir: a folder for temporary files that cannot be made is told at start, and not by the first query that spills.
+func TestBETmpDir(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "be.conf")
+	if err := os.WriteFile(file, []byte("tmp_dir = be.conf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end() // one that starts ends at once
+	var out, errs bytes.Buffer
+	if code := run(ended, []string{"be", "--conf", file}, env{os.Stdin, &out, &errs}); code != 1 || !strings.HasPrefix(errs.String(), "stele: tmp_dir: ") {
+		t.Errorf("code %d, %q", code, errs.String())
 	}
 }

@@ -63,6 +63,11 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if dir := conf.BETmpDir.Get(v); dir != "" {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return fmt.Errorf("tmp_dir: %w", err)
+		}
+	}
 	n := newNode(v, version, memory, log, secure)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())

@@ -127,7 +127,11 @@ var (
 )
 
 var _ = BE.check(func(v *Values) (faults []Fault) {
+	faults = append(faults, namedHost(v, BEHost)...)
 	faults = append(faults, distinctPorts(v, BERPCPort, BEHTTPPort, BEGossipPort)...)
+	faults = append(faults, nodeAddresses(v, BESeeds)...)
+	faults = append(faults, namedFolders(v, BELogDir)...)
+	faults = append(faults, disksApart(v)...)
 	faults = append(faults, together(v, BETLSCert, BETLSKey, BETLSCA)...)
 	faults = append(faults, usableKeys(v, BEGossipKeys)...)
 	return faults

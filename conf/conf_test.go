@@ -113,6 +113,19 @@ func TestCrossChecks(t *testing.T) {
 		{BE, "gossip_keys = MDEyMzQ1Njc4OWFiY2RlZg==, %%", `be.conf:1: gossip_keys = "…" has a key (number 2) that is no base64`},
 		{BE, "tls_cert = a", "is needed together with tls_key and tls_ca"},
 		{BE, "rpc_port = 8040", "is the port of rpc_port already"},
+		{FE, "host =", `fe.conf:1: host = "" must be a host name or an IP address, without a port`},
+		{FE, "host = two words", "without a port"},
+		{FE, "host = fe1:9030", "without a port"},
+		{BE, "host = [::1]", "without a port"},
+		{FE, "seeds = fe1:9011, fe2", `has "fe2", which is no host:port`},
+		{FE, "fe_helpers = fe1:rpc", `has "fe1:rpc", which is no host:port`},
+		{FE, "fe_helpers = fe1:70000", "which is no host:port"},
+		{BE, "seeds = :9011", `be.conf:1: seeds = ":9011" has ":9011", which is no host:port`},
+		{FE, "meta_dir =", `fe.conf:1: meta_dir = "" must name a folder`},
+		{FE, "log_dir =", "must name a folder"},
+		{BE, "log_dir =", "must name a folder"},
+		{BE, "storage_root_path = a;a/b", "has the folder /base/a/b within /base/a"},
+		{BE, "storage_root_path = b;/", "has the folder /base/b within /"},
 	} {
 		_, err := c.reg.Parse(c.reg.Name()+".conf", []byte(c.text), "/base")
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -248,7 +248,10 @@ var (
 )
 
 var _ = FE.check(func(v *Values) (faults []Fault) {
+	faults = append(faults, namedHost(v, FEHost)...)
 	faults = append(faults, distinctPorts(v, QueryPort, FEHTTPPort, FERPCPort, EditLogPort, FEGossipPort)...)
+	faults = append(faults, nodeAddresses(v, FESeeds, FEHelpers)...)
+	faults = append(faults, namedFolders(v, MetaDir, FELogDir)...)
 	if (MySQLTLSCert.Get(v) == "") != (MySQLTLSKey.Get(v) == "") {
 		faults = append(faults, crossFault(v, MySQLTLSCert.Spec, "needs mysql_tls_key, and the other way round"))
 	}

@@ -129,3 +129,16 @@ func parseStorageRoot(text string) (StorageRoot, error) {
 	}
 	return root, nil
 }
+
+// disksApart faults a disk whose folder lies within that of another one: what is asked of the one would be done to both.
+func disksApart(v *Values) (faults []Fault) {
+	roots := StorageRootPath.Get(v)
+	for _, outer := range roots {
+		for _, inner := range roots {
+			if strings.HasPrefix(inner.Path, strings.TrimSuffix(outer.Path, "/")+"/") && inner.Path != outer.Path {
+				faults = append(faults, crossFault(v, StorageRootPath.Spec, fmt.Sprintf("has the folder %s within %s; give each disk a folder of its own", inner.Path, outer.Path)))
+			}
+		}
+	}
+	return faults
+}

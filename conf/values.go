@@ -162,7 +162,10 @@ func (r *Registry) Defaults(base string) *Values {
 // Load reads a file of `key = value` lines. Relative paths in it count from its own folder.
 func (r *Registry) Load(path string) (*Values, error) {
 	text, err := os.ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("read configuration: %w; name the one of this node, see --help", err)
+	case err != nil:
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	abs, err := filepath.Abs(path)

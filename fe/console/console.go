@@ -147,7 +147,31 @@ func (r *runner) run(ctx context.Context, st Statement) error {
 	case st.Vertical:
 		p = &verticalPrinter{out: r.out}
 	}
-	return r.session.run(ctx, st.Text, p)
+	if err := r.session.run(ctx, st.Text, p); err != nil || r.batch {
+		return err
+	}
+	return r.warnings(ctx, st.Text)
+}
+
+// warnings prints those of the statement that has just run: with the session they are gone, and nobody who says -e could ask for them. What
+// shows something is taken to have none: it may have been SHOW WARNINGS.
+func (r *runner) warnings(ctx context.Context, text string) error {
+	if firstWord(text) == "show" {
+		return nil
+	}
+	warnings, err := r.session.warnings(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // the statement has done what it should; a connection that is lost is met by the next one
+	}
+	for _, w := range warnings {
+		if _, err := fmt.Fprintln(r.out, w); err != nil {
+			return err
+		}
+	}
+	if len(warnings) > 0 {
+		_, err = fmt.Fprintln(r.out)
+	}
+	return err
 }
 
 // prompt reads statements from a terminal until the end of input, `exit` or `quit`.

@@ -39,8 +39,11 @@ func (f *fakeServer) Begin() (driver.Tx, error)                    { return nil,
 func (f *fakeServer) Close() error                                 { return nil }
 
 func (f *fakeServer) answer(q string) (*fakeResult, error) {
-	f.asked = append(f.asked, q)
 	a, ok := f.answers[q]
+	if q == showWarnings && !ok {
+		return &fakeResult{columns: []string{"Level", "Code", "Message"}, types: []string{"VARCHAR", "INT", "VARCHAR"}}, nil
+	}
+	f.asked = append(f.asked, q)
 	if !ok {
 		return nil, &mysql.MySQLError{Number: 1064, SQLState: [5]byte([]byte("42000")), Message: "no answer for " + q}
 	}
@@ -167,6 +170,28 @@ Query OK, 0 rows affected (0.12 sec)
 		}
 		if got := "\n" + out.String(); got != c.want {
 			t.Errorf("%s: got%s\nwant%s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestWarnings: what a statement warns of is printed behind it, but not for programs, nor behind what shows it anyway.
+func TestWarnings(t *testing.T) {
+	warnings := &fakeResult{columns: []string{"Level", "Code", "Message"}, types: []string{"VARCHAR", "INT", "VARCHAR"},
+		rows: [][]driver.Value{{[]byte("Note"), int64(1105), []byte("two replicas, not three")}, {[]byte("Warning"), int64(1265), []byte("cut")}}}
+	const lines = "Note (Code 1105): two replicas, not three\nWarning (Code 1265): cut\n\n"
+	for _, c := range []struct {
+		text, want string
+		batch      bool
+	}{
+		{"CREATE TABLE t (a INT)", "Query OK, 0 rows affected (0.12 sec)\n\n" + lines, false},
+		{"ADMIN x", "Query OK, 0 rows affected (0.12 sec)\n\n" + lines, false},
+		{"CREATE TABLE t (a INT)", "", true},
+		{"SHOW x", "Query OK, 0 rows affected (0.12 sec)\n\n", false},
+	} {
+		r, _, out, _ := newRunner(t, map[string]*fakeResult{c.text: {}, showWarnings: warnings})
+		r.batch = c.batch
+		if code := r.script(t.Context(), strings.NewReader(c.text)); code != 0 || out.String() != c.want {
+			t.Errorf("%s: code %d, %q", c.text, code, out.String())
 		}
 	}
 }

@@ -122,6 +122,26 @@ func (s *session) run(ctx context.Context, text string, p printer) error {
 	}
 }
 
+// showWarnings asks for the warnings of the last statement.
+const showWarnings = "SHOW WARNINGS"
+
+// warnings returns those of the last statement, as the mysql client prints them.
+func (s *session) warnings(ctx context.Context) (lines []string, err error) {
+	rows, err := s.conn.QueryContext(ctx, showWarnings)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var level, code, message string
+		if err := rows.Scan(&level, &code, &message); err != nil {
+			return nil, err
+		}
+		lines = append(lines, fmt.Sprintf("%s (Code %s): %s", level, code, message))
+	}
+	return lines, rows.Err()
+}
+
 func printRows(rows *sql.Rows, p printer, took func() time.Duration) error {
 	types, err := rows.ColumnTypes()
 	if err != nil {

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -35,6 +36,28 @@ func TestPatience(t *testing.T) {
 		}
 		if !p.spent() {
 			t.Error("tries that take long go on for ever")
+		}
+	})
+}
+
+// TestAwaitRound: a question is waited for as long as its caller may, also behind one that has begun to look for a leader long before.
+func TestAwaitRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late, begun := &round{done: make(chan struct{})}, time.Now()
+		_, err := late.await(t.Context(), 10*time.Second)
+		var none *NoLeaderError
+		if took := time.Since(begun); !errors.As(err, &none) || took != 10*time.Second || none.Waited != took {
+			t.Errorf("%v after %v", err, took)
+		}
+		answered := &round{done: make(chan struct{}), index: 7}
+		time.AfterFunc(9*time.Second, func() { close(answered.done) })
+		if index, err := answered.await(t.Context(), 10*time.Second); index != 7 || err != nil {
+			t.Errorf("%d, %v", index, err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("killed")) })
+		if _, err := late.await(ctx, 10*time.Second); err == nil || err.Error() != "killed" {
+			t.Errorf("a caller that is killed hears %v", err)
 		}
 	})
 }

@@ -34,19 +34,34 @@ func (l *Log) ReadIndex(ctx context.Context) (uint64, error) {
 			return index, err
 		}
 	}
-	r := l.join()
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	index, err := l.join().await(ctx, l.wait()+roundTimeout)
+	if err != nil {
+		return 0, err
 	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	if err := l.awaitApplied(ctx, r.index); err != nil {
+	if err := l.awaitApplied(ctx, index); err != nil {
 		return 0, err
 	}
 	return l.Current().Index(), nil
+}
+
+// await waits for the answer, for no longer than wait: while no FE leads, the round before this one looks for a leader first, as long as
+// this one will.
+func (r *round) await(ctx context.Context, wait time.Duration) (uint64, error) {
+	p := newPatience(wait)
+	tick := time.NewTicker(mostOfATry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.done:
+			return r.index, r.err
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-tick.C:
+			if p.spent() {
+				return 0, &NoLeaderError{Waited: time.Since(p.begun)}
+			}
+		}
+	}
 }
 
 func (l *Log) join() *round {

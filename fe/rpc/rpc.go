@@ -13,10 +13,12 @@ import (
 	"stele/fe/session"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
+	"stele/meta/command"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/fepb"
+	"stele/sql/errno"
 	"stele/sql/vec"
 )
 
@@ -261,7 +263,11 @@ func (s *Server) UserLock(ctx context.Context, req *fepb.UserLockRequest) (*fepb
 // reasoned gives errors of the log the reasons by which the other FE knows what was certainly not done.
 func reasoned(err error) error {
 	var not *raftlog.ErrNotLeader
+	var newer *command.UnknownError
 	switch {
+	case errors.As(err, &newer):
+		return &metarpc.Error{Code: errno.OptionPrevents, State: errno.General, Msg: fmt.Sprintf(
+			"The leading FE is of an older version and cannot do this yet (%s): replace its binary, too, and say it again", newer.Name)}
 	case errors.As(err, &not), errors.Is(err, raftlog.ErrClosed):
 		return &metarpc.Error{Msg: err.Error(), Reason: quorum.ReasonNotLeader}
 	case errors.Is(err, raftlog.ErrBusy):

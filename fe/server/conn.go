@@ -230,13 +230,24 @@ func (c *conn) readFailed(err error) error {
 	case c.isClosing():
 		return nil
 	case errors.Is(err, errPacketOrder):
-		_ = c.sendError(clientErrorf(errno.PacketsOutOfOrder, "Got packets out of order"))
+		_ = c.sendError(streamError(err))
 		_ = c.w.flush() // the stream is beyond repair
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errors.New("idle for too long")
 	}
 	return err // io.EOF included: a client that leaves says COM_QUIT
+}
+
+// streamError gives what is wrong with the packets of a client the number that MySQL has for it.
+func streamError(err error) error {
+	switch {
+	case errors.Is(err, errPacketOrder):
+		return clientErrorf(errno.PacketsOutOfOrder, "Got packets out of order")
+	case errors.Is(err, errPacketTooLarge):
+		return clientErrorf(errno.PacketTooLarge, "Got a packet bigger than 'max_allowed_packet' bytes")
+	}
+	return err
 }
 
 // refuseLong answers a packet beyond the limit. The client is still sending and would not hear us, so the rest of
@@ -247,7 +258,7 @@ func (c *conn) refuseLong() error {
 	}
 	skipErr := c.r.skip()
 	c.answer()
-	err := c.sendError(clientErrorf(errno.PacketTooLarge, "Got a packet bigger than 'max_allowed_packet' bytes"))
+	err := c.sendError(streamError(errPacketTooLarge))
 	if err == nil {
 		err = c.w.flush()
 	}

@@ -153,6 +153,11 @@ func (s *fakeSession) statement(ctx context.Context, q string, more bool, w Resu
 		panic("BUG: the fake panics")
 	case "HALF":
 		return w.Columns([]Column{{Name: "a", Type: bigint}})
+	case "FILE":
+		if err := w.(FileReceiver).ReceiveFile(rest, func([]byte) error { return nil }); err != nil {
+			return err
+		}
+		return w.Done(Result{More: more})
 	case "FLUSH":
 		return w.Done(Result{More: more})
 	case "USE":

@@ -59,7 +59,7 @@ func (c *conn) readFile(ctx context.Context, each func(piece []byte) error) erro
 		piece, err := c.r.nextInPlace(c.maxPacket)
 		if err != nil {
 			c.quit = true // what follows in the stream is not known
-			return err
+			return streamError(err)
 		}
 		c.s.count.bytesReceived.Add(uint64(len(piece)) + 4)
 		if len(piece) == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"stele/meta/types"
+	"stele/sql/errno"
 )
 
 // rawCaps are what the hand-made client asks for.
@@ -92,6 +93,23 @@ func wantOK(t *testing.T, b []byte) {
 	if len(b) < 7 || b[0] != mysql.OK_HEADER {
 		t.Fatalf("got packet %q, want OK", b)
 	}
+}
+
+// TestFilePackets: a file ends with an empty packet; one whose packets are not in order is refused by MySQL's number for that.
+func TestFilePackets(t *testing.T) {
+	_, _, addr := startServer(t, nil)
+	nc := rawLoginAs(t, addr, rawCaps|mysql.CLIENT_LOCAL_FILES)
+	for range 2 {
+		if b := command(t, nc, mysql.COM_QUERY, []byte("FILE f")...); string(b) != "\xfbf" {
+			t.Fatalf("got %q", b)
+		}
+		sendRaw(t, nc, 2, []byte("row"))
+		sendRaw(t, nc, 3, nil)
+		wantOK(t, readRaw(t, nc))
+	}
+	command(t, nc, mysql.COM_QUERY, []byte("FILE f")...)
+	sendRaw(t, nc, 7, []byte("row"))
+	wantErrorPacket(t, readRaw(t, nc), uint16(errno.PacketsOutOfOrder))
 }
 
 func TestRareCommands(t *testing.T) {

@@ -32,7 +32,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	}
 	switch n := node.(type) {
 	case *parse.CreateDatabaseStmt:
-		do = func() error { return s.createDatabase(ctx, n, out) }
+		do = func() error { return s.createDatabase(ctx, n, st.Database, out) }
 	case *parse.AlterDatabaseStmt:
 		do = func() error { return s.alterDatabase(ctx, n, out) }
 	case *parse.DropDatabaseStmt:
@@ -98,16 +98,16 @@ func leadingWords(sql string) string {
 	return strings.Join(words, " ")
 }
 
-// apply proposes one command.
-func (s *Session) apply(ctx context.Context, cmd command.Command) error {
-	out, err := s.sh.Log.Propose(ctx, cmd)
+// apply proposes commands that go in one log entry.
+func (s *Session) apply(ctx context.Context, cmds ...command.Command) error {
+	out, err := s.sh.Log.Propose(ctx, cmds...)
 	if err != nil {
 		return err
 	}
-	return out[0].Err
+	return catalog.BatchResult(out).Err()
 }
 
-func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStmt, out *output) error {
+func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStmt, tail *syntax.DatabaseTail, out *output) error {
 	name := n.Name.O
 	if _, ok := s.sh.Log.Current().Database(name); (ok || stmt.IsSystemDatabase(name)) && n.IfNotExists {
 		s.warn("Note", errno.DatabaseExists, "Can't create database '"+name+"'; database exists")
@@ -120,7 +120,18 @@ func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStm
 	if err != nil {
 		return err
 	}
-	if err := s.apply(ctx, &command.CreateDatabase{Name: name, Collation: collation}); err != nil {
+	replicas, unkept, err := define.DatabaseReplicas(tail)
+	if err != nil {
+		return err
+	}
+	for _, note := range unkept {
+		s.warn("Note", noteNotDone, note)
+	}
+	cmds := []command.Command{&command.CreateDatabase{Name: name, Collation: collation}}
+	if replicas != 0 {
+		cmds = append(cmds, &command.SetDatabaseReplicas{Name: name, Replicas: replicas})
+	}
+	if err := s.apply(ctx, cmds...); err != nil {
 		return err
 	}
 	return out.done(server.Result{AffectedRows: 1, Warnings: s.warningCount()})

@@ -18,6 +18,7 @@ import (
 	"stele/sql/parse"
 	"stele/sql/physical"
 	"stele/sql/plan"
+	"stele/sql/syntax"
 )
 
 // noteNotDone is the code of notes about what a statement has passed over (MySQL's general one).
@@ -56,7 +57,7 @@ func (s *Session) adminOfLeader(ctx context.Context, st *parse.Statement, out *o
 		if err != nil {
 			return err
 		}
-		return s.table(ctx, r, out)
+		return s.answer(ctx, r, out)
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
@@ -69,6 +70,11 @@ func (s *Session) adminHere(ctx context.Context, st *parse.Statement, out *outpu
 	if err != nil {
 		return err
 	}
+	return s.answer(ctx, r, out)
+}
+
+// answer gives the client what a statement of the registry came to, on whichever FE it ran.
+func (s *Session) answer(ctx context.Context, r stmt.Result, out *output) error {
 	for _, note := range r.Notes {
 		s.warn("Note", noteNotDone, note)
 	}
@@ -147,7 +153,7 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	var sql strings.Builder
 	sql.WriteString("SELECT * FROM stele." + shownTable)
 	if f.IsLike {
-		sql.WriteString(" WHERE `" + r.Columns[0].Name + "` LIKE '" + strings.ReplaceAll(f.Like, "'", "''") + "'")
+		sql.WriteString(" WHERE " + syntax.QuoteName(r.Columns[0].Name) + " LIKE '" + strings.ReplaceAll(f.Like, "'", "''") + "'")
 	} else if f.Where != "" {
 		sql.WriteString(" WHERE " + f.Where)
 	}

@@ -17,11 +17,12 @@ type wireHead struct {
 	Affected uint64   `cbor:"3,keyasint,omitempty"`
 	Info     string   `cbor:"4,keyasint,omitempty"`
 	Index    uint64   `cbor:"5,keyasint,omitempty"` // log index at which the effects are applied
+	Notes    []string `cbor:"6,keyasint,omitempty"`
 }
 
 // EncodeHead returns everything of a Result but its rows; index is where its effects are applied.
 func EncodeHead(r Result, index uint64) ([]byte, error) {
-	b, err := cbor.Marshal(wireHead{Columns: r.Columns, Filter: r.Filter, Affected: r.Affected, Info: r.Info, Index: index})
+	b, err := cbor.Marshal(wireHead{Columns: r.Columns, Filter: r.Filter, Affected: r.Affected, Info: r.Info, Index: index, Notes: r.Notes})
 	if err != nil {
 		return nil, fmt.Errorf("encode the result of a statement: %w", err)
 	}
@@ -34,7 +35,7 @@ func DecodeHead(b []byte) (r Result, index uint64, err error) {
 	if err := cbor.Unmarshal(b, &w); err != nil {
 		return r, 0, fmt.Errorf("decode the result of a statement: %w", err)
 	}
-	return Result{Columns: w.Columns, Filter: w.Filter, Affected: w.Affected, Info: w.Info}, w.Index, nil
+	return Result{Columns: w.Columns, Filter: w.Filter, Affected: w.Affected, Info: w.Info, Notes: w.Notes}, w.Index, nil
 }
 
 // Vectors returns the rows of a Result as batches.

@@ -16,7 +16,9 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 	case *command.CreateDatabase:
 		result, err = d.createDatabase(c)
 	case *command.AlterDatabase:
-		err = d.alterDatabase(c)
+		err = d.changeDatabase(c.ID, func(db *Database) { db.Collation = c.Collation })
+	case *command.SetDatabaseReplicas:
+		err = d.setDatabaseReplicas(c)
 	case *command.DropDatabase:
 		result, err = d.dropDatabase(c)
 	case *command.CreateTable:
@@ -61,13 +63,29 @@ func (d *draft) createDatabase(c *command.CreateDatabase) (any, error) {
 	return IDResult{ID: uint64(id)}, nil
 }
 
-func (d *draft) alterDatabase(c *command.AlterDatabase) error {
-	db, ok := d.dbs.get(c.ID)
+func (d *draft) changeDatabase(id types.DatabaseID, change func(*Database)) error {
+	old, ok := d.dbs.get(id)
 	if !ok {
-		return notFound("database", c.ID)
+		return notFound("database", id)
 	}
-	d.dbs = d.dbs.set(d.o, c.ID, &Database{ID: c.ID, Name: db.Name, Collation: c.Collation})
+	db := *old
+	change(&db)
+	d.dbs = d.dbs.set(d.o, id, &db)
 	return nil
+}
+
+// maxReplicas is how many replicas a declaration may ask for.
+const maxReplicas = 255
+
+func (d *draft) setDatabaseReplicas(c *command.SetDatabaseReplicas) error {
+	id, ok := d.dbNames.get(c.Name)
+	switch {
+	case !ok:
+		return notFound("database", c.Name)
+	case c.Replicas < 0 || c.Replicas > maxReplicas:
+		return refused("database %s: %d replicas, 0 to %d are possible", c.Name, c.Replicas, maxReplicas)
+	}
+	return d.changeDatabase(id, func(db *Database) { db.Replicas = c.Replicas })
 }
 
 func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {

@@ -46,6 +46,23 @@ func TestDatabaseCollation(t *testing.T) {
 	}
 }
 
+// TestDatabaseReplicas: a database keeps how many replicas its new tables get, whatever else of it changes, also one that the same batch makes.
+func TestDatabaseReplicas(t *testing.T) {
+	b := newBench(t)
+	id := b.must(&command.CreateDatabase{Name: "r"}).(IDResult).ID
+	b.must(&command.SetDatabaseReplicas{Name: "r", Replicas: 2})
+	b.must(&command.AlterDatabase{ID: types.DatabaseID(id), Collation: types.CollationUnicodeCI})
+	db, _ := b.c.Database("r")
+	if want := (Database{ID: types.DatabaseID(id), Name: "r", Collation: types.CollationUnicodeCI, Replicas: 2}); *db != want {
+		t.Errorf("%+v", *db)
+	}
+	for _, wrong := range []*command.SetDatabaseReplicas{{Name: "absent", Replicas: 2}, {Name: "r", Replicas: -1}, {Name: "r", Replicas: 1000}} {
+		if _, _, err := Apply(b.c, wrong); err == nil {
+			t.Errorf("%+v was applied", *wrong)
+		}
+	}
+}
+
 func (b *bench) must(cmd command.Command) any {
 	b.t.Helper()
 	next, res, err := Apply(b.c, cmd)

@@ -98,6 +98,9 @@ func (w *world) other(c *Catalog) command.Command {
 		return &command.AddBE{BE: BE{Host: "b", Port: w.n("port", 1, 7)}, TimeMs: w.now}
 	case 3:
 		if w.chance(20) {
+			if w.chance(50) {
+				return &command.SetDatabaseReplicas{Name: fmt.Sprint("d", w.n("db", 0, 2)), Replicas: w.n("replicas", 0, 4)}
+			}
 			return &command.AlterDatabase{ID: types.DatabaseID(w.n("db", 10002, 10012)), Collation: types.CollationGeneralCI}
 		}
 		return &command.CreateDatabase{Name: fmt.Sprint("d", w.n("db", 0, 2))}

@@ -95,6 +95,8 @@ const (
 	TypeLockTables       Type = 101
 	TypeHoldLocks        Type = 102
 	TypeUnlockTables     Type = 103
+
+	TypeSetDatabaseReplicas Type = 104
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -174,6 +176,13 @@ type CreateDatabase struct {
 type AlterDatabase struct {
 	ID        types.DatabaseID `cbor:"1,keyasint"`
 	Collation types.Collation  `cbor:"2,keyasint,omitempty"`
+}
+
+// SetDatabaseReplicas says how many replicas tables of a database get that are made later and do not say; 0 = as everywhere. The database is
+// named: it may be made by the command before in a Batch.
+type SetDatabaseReplicas struct {
+	Name     string `cbor:"1,keyasint"`
+	Replicas int    `cbor:"2,keyasint,omitempty"`
 }
 
 // DropDatabase drops a database with all its tables.

@@ -24,6 +24,7 @@ var specs = func() map[Type]spec {
 		{TypeSetBEAddress, "set_be_address", 1, func() Command { return new(SetBEAddress) }},
 		{TypeCreateDatabase, "create_database", 1, func() Command { return new(CreateDatabase) }},
 		{TypeAlterDatabase, "alter_database", 1, func() Command { return new(AlterDatabase) }},
+		{TypeSetDatabaseReplicas, "set_database_replicas", 1, func() Command { return new(SetDatabaseReplicas) }},
 		{TypeDropDatabase, "drop_database", 1, func() Command { return new(DropDatabase) }},
 		{TypeCreateTable, "create_table", 1, func() Command { return new(CreateTable) }},
 		{TypeDropTable, "drop_table", 1, func() Command { return new(DropTable) }},
@@ -137,6 +138,9 @@ func (*CreateDatabase) Type() Type { return TypeCreateDatabase }
 
 // Type returns TypeAlterDatabase.
 func (*AlterDatabase) Type() Type { return TypeAlterDatabase }
+
+// Type returns TypeSetDatabaseReplicas.
+func (*SetDatabaseReplicas) Type() Type { return TypeSetDatabaseReplicas }
 
 // Type returns TypeDropDatabase.
 func (*DropDatabase) Type() Type { return TypeDropDatabase }

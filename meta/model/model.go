@@ -20,6 +20,8 @@ type Database struct {
 	Name string           `cbor:"2,keyasint"`
 	// Collation is that of new tables whose declaration names none.
 	Collation types.Collation `cbor:"101,keyasint,omitempty"`
+	// Replicas is how many replicas new tables get whose declaration does not say; 0 = as default_replication_num says.
+	Replicas int `cbor:"102,keyasint,omitempty"`
 }
 
 // Table is a table with its partitions. It is replaced as a whole when it changes.

@@ -1,6 +1,7 @@
 package define
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -82,9 +83,11 @@ func (c *creator) name() error {
 	if c.spec.Database == "" {
 		return errorf(errno.NoDatabase, "No database selected")
 	}
-	if _, ok := c.ctx.Catalog.Database(c.spec.Database); !ok {
+	db, ok := c.ctx.Catalog.Database(c.spec.Database)
+	if !ok {
 		return errorf(errno.UnknownDatabase, "Unknown database '%s'", c.spec.Database)
 	}
+	c.defaults.Replicas = cmp.Or(db.Replicas, c.defaults.Replicas)
 	c.table.Name = c.stmt.Table.Name.O
 	c.table.Schema.Version = 1
 	return nil

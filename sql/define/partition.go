@@ -87,8 +87,8 @@ func partitionProperties(p *catalog.Partition, props []syntax.Prop) (err error) 
 	for _, prop := range props {
 		switch strings.ToLower(prop.Key) {
 		case "replication_num":
-			if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
-				return errorf(errno.WrongArguments, "replication_num must be a positive number, got '%s'", prop.Value)
+			if p.Replicas, err = replicaNumber(prop.Value); err != nil {
+				return err
 			}
 		case "storage_medium":
 			if p.Medium, err = storageMedium(prop.Value); err != nil {
@@ -359,9 +359,9 @@ func (c *creator) properties() error {
 func (c *creator) property(key, value string) error {
 	switch key {
 	case "replication_num":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > 255 {
-			return errorf(errno.WrongArguments, "replication_num must be a positive number, got '%s'", value)
+		n, err := replicaNumber(value)
+		if err != nil {
+			return err
 		}
 		c.table.Replicas = n
 	case "write_quorum":

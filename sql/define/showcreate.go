@@ -127,7 +127,7 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " NULL"
 	}
 	value := ungivenText(c, syntax.QuoteText)
-	if value == "" && c.Generated == nil && !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON {
+	if value == "" && c.Generated == nil && !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob {
 		value = " DEFAULT NULL"
 	}
 	s += value

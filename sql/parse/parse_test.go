@@ -289,10 +289,17 @@ func TestRepairs(t *testing.T) {
 // TestUnknown expects what the grammar lacks to be refused by name.
 func TestUnknown(t *testing.T) {
 	for sql, name := range map[string]string{
-		"XA START 'x'":                   "XA",
-		"CREATE DEFINER = a@b TRIGGER c": "CREATE TRIGGER",
-		"LOCK INSTANCE FOR BACKUP":       "LOCK INSTANCE",
-		"SET PERSIST_ONLY a = 1":         "SET PERSIST_ONLY",
+		"XA START 'x'":                  "XA",
+		"FLUSH SSL":                     "FLUSH SSL",
+		"FLUSH RELAY LOGS":              "FLUSH RELAY LOGS",
+		"FLUSH INDEX_STATISTICS":        "FLUSH INDEX_STATISTICS",
+		"FLUSH STATUS, USER_STATISTICS": "FLUSH of several things",
+
+		"SET PASSWORD = '*81F5E21E35407D884A6CD4A731AEBFB6AF209E1B', sql_log_off = 0": "SET PASSWORD with variables; ALTER USER USER() IDENTIFIED BY '…' sets a password",
+
+		"CREATE DEFINER = a@b TRIGGER c":                                    "CREATE TRIGGER",
+		"LOCK INSTANCE FOR BACKUP":                                          "LOCK INSTANCE",
+		"SET PERSIST_ONLY a = 1":                                            "SET PERSIST_ONLY",
 		"SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a INT PATH '$')) t": "JSON_TABLE",
 		"SELECT JSON_VALUE(a, '$.b' RETURNING SIGNED) FROM t":               "RETURNING of JSON_VALUE",
 		"SELECT JSON_VALUE(a, '$.b' RETURNING DATE) FROM t":                 "RETURNING of JSON_VALUE",

@@ -13,7 +13,8 @@ var unknownStatements = [][]string{
 	{"ALTER", "INSTANCE"}, {"ALTER", "TABLESPACE"}, {"CACHE", "INDEX"}, {"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"},
 	{"CLONE", "INSTANCE"}, {"CLONE", "LOCAL"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"}, {"CREATE", "FUNCTION"}, {"CREATE", "SERVER"},
 	{"CREATE", "TABLESPACE"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TABLESPACE"}, {"DROP", "TRIGGER"},
-	{"FLUSH", "OPTIMIZER_COSTS"}, {"FLUSH", "USER_RESOURCES"}, {"LOCK", "INSTANCE"}, {"RESET", "PERSIST"}, {"SET", "PERSIST_ONLY"}, {"UNLOCK", "INSTANCE"},
+	{"FLUSH", "OPTIMIZER_COSTS"}, {"FLUSH", "USER_RESOURCES"}, {"FLUSH", "RELAY", "LOGS"}, {"FLUSH", "SSL"},
+	{"FLUSH", "CLIENT_STATISTICS"}, {"FLUSH", "INDEX_STATISTICS"}, {"FLUSH", "TABLE_STATISTICS"}, {"FLUSH", "USER_STATISTICS"}, {"LOCK", "INSTANCE"}, {"RESET", "PERSIST"}, {"SET", "PERSIST_ONLY"}, {"UNLOCK", "INSTANCE"},
 	{"GET", "CURRENT"}, {"GET", "DIAGNOSTICS"}, {"GET", "STACKED"}, {"HANDLER"}, {"IMPORT", "TABLE"}, {"INSTALL", "PLUGIN"}, {"LOAD", "INDEX"},
 	{"PURGE", "BINARY"}, {"PURGE", "MASTER"}, {"REPAIR", "TABLE"}, {"RESET", "MASTER"}, {"RESET", "QUERY"}, {"RESET", "REPLICA"},
 	{"RESET", "SLAVE"}, {"RESIGNAL"}, {"SHOW", "BINARY"}, {"SHOW", "BINLOG"}, {"SHOW", "CREATE", "EVENT"}, {"SHOW", "CREATE", "FUNCTION"},
@@ -75,6 +76,10 @@ func unknownForm(sql string, mode syntax.Mode) string {
 			return "GRANT of roles"
 		case is(i, "INVISIBLE") && is(1, "TABLE") && !is(i-1, ")"):
 			return "INVISIBLE columns"
+		case i > 0 && is(0, "FLUSH") && is(i, ","):
+			return "FLUSH of several things"
+		case i > 0 && is(0, "SET", "PASSWORD") && is(i, ","): // mysqladmin password
+			return "SET PASSWORD with variables; ALTER USER USER() IDENTIFIED BY '…' sets a password"
 		case is(i, "BY", "RANDOM", "PASSWORD"):
 			return "IDENTIFIED BY RANDOM PASSWORD"
 		}

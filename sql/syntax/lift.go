@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,7 @@ type Lifted struct {
 // DatabaseTail is what CREATE DATABASE says beyond MySQL's grammar.
 type DatabaseTail struct {
 	Properties []Prop
+	Replicas   int64 // of new tables that do not say; 0 = not said
 }
 
 // lifter reads one DDL statement and overwrites what it takes.
@@ -106,19 +108,44 @@ func (l *lifter) createTable() (*Lifted, error) {
 
 // createDatabase lifts behind CREATE DATABASE.
 func (l *lifter) createDatabase() (*Lifted, error) {
-	for ; l.tok().Kind != EOF && l.tok().Kind != Invalid; l.pos++ {
-		if !l.is("PROPERTIES") || !l.peek(1).Is(l.src, "(") {
+	l.accept("IF", "NOT", "EXISTS")
+	if _, f := l.name(); f != nil {
+		return nil, nil
+	}
+	var tail *DatabaseTail
+	for l.tok().Kind != EOF && l.tok().Kind != Invalid {
+		start, f := l.pos, (*failure)(nil)
+		switch {
+		case l.is("PROPERTIES") && l.peek(1).Is(l.src, "("):
+			tail = cmp.Or(tail, &DatabaseTail{})
+			tail.Properties, f = l.props()
+		case l.accept("REPLICA"):
+			tail = cmp.Or(tail, &DatabaseTail{})
+			tail.Replicas, f = l.replicas()
+		default:
+			l.pos++
 			continue
 		}
-		start := l.pos
-		props, f := l.props()
 		if f != nil {
 			return nil, l.errorOf(f)
 		}
 		l.blank(start)
-		return &Lifted{SQL: l.text(), Database: &DatabaseTail{Properties: props}}, nil
 	}
-	return nil, nil
+	if tail == nil {
+		return nil, nil
+	}
+	return &Lifted{SQL: l.text(), Database: tail}, nil
+}
+
+// replicas reads the number behind REPLICA.
+func (l *lifter) replicas() (int64, *failure) {
+	at := l.pos
+	n, f := l.integer()
+	if f == nil && n < 1 {
+		l.pos = at
+		f = l.failHere("a positive number")
+	}
+	return n, f
 }
 
 // text is the statement as overwritten so far.

@@ -237,12 +237,25 @@ func TestErrorInWholeText(t *testing.T) {
 func TestLiftCreateDatabase(t *testing.T) {
 	sql := "CREATE DATABASE IF NOT EXISTS d CHARACTER SET utf8 PROPERTIES\n(\"replication_num\" = \"1\")"
 	l, err := Lift(sql, 0)
-	if err != nil || compact(t, l.Database) != "{Properties:[{Key:replication_num,Value:1}]}" {
+	if err != nil || compact(t, l.Database) != "{Properties:[{Key:replication_num,Value:1}]}" || l.Database.Replicas != 0 {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	checkBlanked(t, sql, l.SQL)
 	if got := strings.TrimSpace(l.SQL); got != "CREATE DATABASE IF NOT EXISTS d CHARACTER SET utf8" {
 		t.Errorf("left %q", got)
+	}
+	sql = "CREATE DATABASE replica /*!40100 DEFAULT CHARACTER SET utf8 */ /*!99999 REPLICA 2 */"
+	if l, err = Lift(sql, 0); err != nil || l.Database.Replicas != 2 || strings.Contains(l.SQL, "REPLICA") {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	checkBlanked(t, sql, l.SQL)
+	for _, wrong := range []string{"CREATE DATABASE d REPLICA", "CREATE DATABASE d REPLICA 0", "CREATE DATABASE d REPLICA -1", "CREATE DATABASE d REPLICA x"} {
+		if _, err := Lift(wrong, 0); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+	if l, err := Lift("CREATE SCHEMA replica", 0); l != nil || err != nil {
+		t.Errorf("a schema of that name: %+v %v", l, err)
 	}
 	if l, err := Lift("CREATE SCHEMA d", 0); l != nil || err != nil {
 		t.Errorf("plain CREATE SCHEMA: %+v %v", l, err)

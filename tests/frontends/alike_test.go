@@ -67,6 +67,24 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
 	hints(t, c, dbs)
+	notes(t, dbs)
+}
+
+// notes: what the leading FE has to say beside an answer is heard on every FE.
+func notes(t *testing.T, dbs []*sql.DB) {
+	t.Helper()
+	exec(t, dbs[0], "CREATE DATABASE noted", "ALTER DATABASE noted REPLICA 1")
+	for i, db := range dbs {
+		conn, err := db.Conn(t.Context())
+		must(t, err)
+		_, err = conn.ExecContext(t.Context(), "ALTER DATABASE noted REPLICA 1")
+		must(t, err)
+		var level, code, text string
+		if err := conn.QueryRowContext(t.Context(), "SHOW WARNINGS").Scan(&level, &code, &text); err != nil || !strings.HasPrefix(text, "Database options are unchanged") {
+			t.Errorf("fe%d warns of %q, %v", i+1, text, err)
+		}
+		must(t, conn.Close())
+	}
 }
 
 // givenIDs: a row that gets its id from a client on one FE keeps the others from drawing it.

@@ -13,7 +13,7 @@ import (
 var _ = stmt.Register(stmt.Statement{
 	Name:   "alter_database_replica",
 	Syntax: "ALTER DATABASE <db:name> REPLICA <n:int>",
-	Doc: "Set the number of replicas of every table of a database, and of those that are made later only if they say so. Answers at once: learners " +
+	Doc: "Set the number of replicas of every table of a database, and of those that are made later and do not say. SHOW CREATE DATABASE has it. Answers at once: learners " +
 		"are copied to beside the writes and then become followers, or followers too many are dropped, one at a time. SHOW VGROUPS shows them.",
 	Do: func(ctx context.Context, e *stmt.Env, a syntax.Args) (stmt.Result, error) {
 		db, err := e.Database(a.String("db"))
@@ -38,6 +38,10 @@ var _ = stmt.Register(stmt.Statement{
 				cmds = append(cmds, cmd)
 			}
 		}
+		tables := len(cmds)
+		if db.Replicas != int(n) {
+			cmds = append(cmds, &command.SetDatabaseReplicas{Name: db.Name, Replicas: int(n)})
+		}
 		if len(cmds) == 0 {
 			text := fmt.Sprintf("Database options are unchanged: every table of %s has %d replicas", db.Name, n)
 			return stmt.Result{Info: text, Notes: []string{text}}, nil
@@ -45,7 +49,7 @@ var _ = stmt.Register(stmt.Statement{
 		if err := stmt.Act(ctx, e, "alter_database_replica", fmt.Sprintf("%s %d", db.Name, n), cmds...); err != nil {
 			return stmt.Result{}, err
 		}
-		return stmt.Result{Affected: uint64(len(cmds))}, nil
+		return stmt.Result{Affected: uint64(tables)}, nil
 	},
 	Examples: []string{"ALTER DATABASE db1 REPLICA 3"},
 })

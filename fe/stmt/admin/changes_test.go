@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +93,10 @@ func TestDecommission(t *testing.T) {
 	}
 	if r := stmttest.MustRun(t, w, `ALTER SYSTEM DECOMMISSION BACKEND "10.0.1.1:9050"`); r.Affected != 0 {
 		t.Errorf("decommissioned twice: %d", r.Affected)
+	}
+	_, err = stmttest.Run(w.Env(), stmttest.Parser(t), `ALTER SYSTEM ADD BACKEND "10.0.1.1:9050"`)
+	if err == nil || !strings.Contains(err.Error(), `is being decommissioned: CANCEL DECOMMISSION BACKEND "10.0.1.1:9050" keeps it`) {
+		t.Errorf("a BE that goes is added: %v", err)
 	}
 	if r := stmttest.MustRun(t, w, "ADMIN SHOW REPLICA STATUS FROM t WHERE STATUS = 'DEAD'"); len(r.Rows) != 1 {
 		t.Errorf("replicas on a BE that goes: %v", r.Rows)

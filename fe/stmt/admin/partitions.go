@@ -26,7 +26,7 @@ var PartitionColumns = stmt.Cols(`
 	ReplicationNum           int   Replicas that each tablet should have.
 	StorageMedium            text  HDD or SSD.
 	CooldownTime             text  Never: data does not change its medium by age.
-	LastConsistencyCheckTime text  N/A.
+	LastConsistencyCheckTime text  When replicas of it were last compared by their rows, as ADMIN CHECK does; N/A unless that was since this FE leads.
 	DataSize                 text  Bytes of one copy.
 	IsInMemory               text  Always false.
 	RowCount                 int   Rows.
@@ -66,7 +66,7 @@ func PartitionRows(e *stmt.Env, t *catalog.Table) []stmt.Row {
 			bytes += stmt.OneCopy(e, tab)
 		}
 		rows = append(rows, stmt.Row{p.ID, p.Name, version, "N/A", 0, "NORMAL", key, rangeText(t, p), distribution(t), len(p.Tablets), p.Replicas,
-			t.MediumOf(p).String(), "9999-12-31 23:59:59", "N/A", stmt.Compact(bytes), false, s.Rows})
+			t.MediumOf(p).String(), "9999-12-31 23:59:59", e.Stamp(stmt.LastCheck(e, e.Catalog.TabletsOf(p))), stmt.Compact(bytes), false, s.Rows})
 	}
 	return rows
 }

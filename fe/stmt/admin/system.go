@@ -48,7 +48,11 @@ func AddBackends(ctx context.Context, e *stmt.Env, kind string, hosts []syntax.H
 
 // checkNewBackend refuses a BE that is there already or cannot be found.
 func checkNewBackend(ctx context.Context, e *stmt.Env, be *catalog.BE, others []*catalog.BE) error {
-	_, known := e.Catalog.BEAt(be.Host, be.Port)
+	old, known := e.Catalog.BEAt(be.Host, be.Port)
+	if known && old.Decommission {
+		return stmt.Refusal("Backend %s:%d is being decommissioned: CANCEL DECOMMISSION BACKEND \"%[1]s:%[2]d\" keeps it, or wait until SHOW BACKENDS "+
+			"has it no more and add it then", be.Host, be.Port)
+	}
 	if known || slices.ContainsFunc(others, func(o *catalog.BE) bool { return o.Host == be.Host && o.Port == be.Port }) {
 		return stmt.Refusal("Backend already exists with same host %s and port %d", be.Host, be.Port)
 	}

@@ -81,7 +81,7 @@ var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "TABLES", D
 	Rows: schemaRows(func(e *stmt.Env, t schemaTable) []stmt.Row {
 		f := t.facts(e)
 		return []stmt.Row{{"def", t.db, t.name, t.kind, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, f.none(), f.none(), f.none(), f.auto, f.created, nil, nil,
-			f.coll, nil, "", f.comment}}
+			f.coll, nil, f.options, f.comment}}
 	})})
 
 var _ = stmt.RegisterTable(stmt.Table{Database: stmt.SchemaDB, Name: "COLUMNS", Local: true, Doc: "The columns of all tables.",

@@ -196,6 +196,7 @@ func textCollation(c *types.Column) any {
 type tableFacts struct {
 	engine, version, format                 any
 	rows, avgRow, data, auto, created, coll any
+	options                                 any // NULL for a view
 	comment                                 string
 }
 
@@ -212,7 +213,7 @@ func (t schemaTable) facts(e *stmt.Env) tableFacts {
 	case t.view != nil:
 		return tableFacts{created: e.When(t.view.CreatedMs), comment: userView}
 	case t.table == nil:
-		return tableFacts{version: 10, rows: 0, data: 0, avgRow: 0, comment: t.system.Doc}
+		return tableFacts{version: 10, rows: 0, data: 0, avgRow: 0, options: "", comment: t.system.Doc}
 	}
 	var rows, bytes int64
 	for tab := range e.Catalog.TabletsOfTable(t.table) {
@@ -221,7 +222,10 @@ func (t schemaTable) facts(e *stmt.Env) tableFacts {
 		rows, bytes = rows+s.Rows, bytes+stmt.OneCopy(e, tab)
 	}
 	f := tableFacts{engine: define.EngineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
-		created: e.When(t.table.CreatedMs), coll: t.table.Collation.String(), comment: t.table.Comment}
+		created: e.When(t.table.CreatedMs), coll: t.table.Collation.String(), options: "", comment: t.table.Comment}
+	if t.table.Partition != nil {
+		f.options = "partitioned"
+	}
 	for i := range t.table.Schema.Columns {
 		if t.table.Schema.Columns[i].AutoIncrement {
 			f.auto = e.Catalog.NextAutoIncrement(t.table.ID)

@@ -129,8 +129,9 @@ func constant(names string, rows []stmt.Row) showFunc {
 
 // showDatabases leaves out stele, and mysql if it is made up: tools that dump all databases go by this list, pass over what MySQL makes up,
 // and would have the others made when the dump is loaded. information_schema.SCHEMATA has them.
-func showDatabases(e *stmt.Env, _ *parse.ShowStmt) (stmt.Result, error) {
+func showDatabases(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
 	r := stmt.Result{Columns: stmt.Plain("Database")}
+	r.Columns[0].Name += likeSuffix(n)
 	for _, name := range databaseNames(e) {
 		if name != stmt.SteleDB && (name != stmt.MySQLDB || !stmt.MadeUp(e.Catalog, name)) {
 			r.Rows = append(r.Rows, stmt.Row{name})
@@ -139,18 +140,21 @@ func showDatabases(e *stmt.Env, _ *parse.ShowStmt) (stmt.Result, error) {
 	return r, nil
 }
 
+// likeSuffix is how MySQL has the pattern of a SHOW in the name of its column.
+func likeSuffix(n *parse.ShowStmt) string {
+	if f, err := showFilter(n); err == nil && f.IsLike {
+		return " (" + f.Like + ")"
+	}
+	return ""
+}
+
 func showTables(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
 	db, err := schemaDatabase(e, n.DBName)
 	if err != nil {
 		return stmt.Result{}, err
 	}
 	r := stmt.Result{Columns: stmt.Plain("Tables_in_x")}
-	r.Columns[0].Name = "Tables_in_" + db
-	if n.Pattern != nil {
-		if f, err := showFilter(n); err == nil {
-			r.Columns[0].Name += " (" + f.Like + ")"
-		}
-	}
+	r.Columns[0].Name = "Tables_in_" + db + likeSuffix(n)
 	if n.Full {
 		r.Columns = append(r.Columns, stmt.Plain("Table_type")...)
 	}
@@ -184,7 +188,7 @@ func showTableStatus(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
 	for t := range schemaTablesOf(e, db) {
 		f := t.facts(e)
 		r.Rows = append(r.Rows, stmt.Row{t.name, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, f.none(), f.none(), f.none(), f.auto, f.created, nil, nil,
-			f.coll, nil, "", f.comment})
+			f.coll, nil, f.options, f.comment})
 	}
 	return r, nil
 }
@@ -238,6 +242,9 @@ func showCreateDatabase(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
 		ifNot = "/*!32312 IF NOT EXISTS*/ "
 	}
 	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, syntax.QuoteName(name), c.Charset(), c)
+	if db, ok := e.Catalog.Database(name); ok && db.Replicas != 0 { // other servers pass over it
+		text += fmt.Sprintf(" /*!99999 REPLICA %d */", db.Replicas)
+	}
 	return stmt.Result{Columns: stmt.Plain("Database Create~Database"), Rows: []stmt.Row{{name, text}}}, nil
 }
 

@@ -3,6 +3,7 @@ package proc
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"stele/fe/stmt"
 	"stele/fe/stmt/admin"
@@ -16,7 +17,7 @@ var (
 		DbName                   text  Its name.
 		TableNum                 int   Tables.
 		Quota                    text  The largest number: there are no quotas.
-		LastConsistencyCheckTime text  N/A.
+		LastConsistencyCheckTime text  When replicas of it were last compared by their rows, as ADMIN CHECK does; N/A unless that was since this FE leads.
 		ReplicaQuota             int   The largest number.
 	`)
 	procTableColumns = stmt.Cols(`
@@ -27,7 +28,7 @@ var (
 		PartitionNum             int   Partitions.
 		State                    text  NORMAL.
 		Type                     text  OLAP.
-		LastConsistencyCheckTime text  N/A.
+		LastConsistencyCheckTime text  When replicas of it were last compared by their rows, as ADMIN CHECK does; N/A unless that was since this FE leads.
 		ReplicaCount             int   Replicas.
 		PartitionType            text  RANGE, or UNPARTITIONED.
 		StoragePath              text  NULL: the BEs' disks.
@@ -39,7 +40,7 @@ var (
 		IndexId                  int   Id of the table, or of a unique key.
 		IndexName                text  The table's name, or that of the key.
 		State                    text  NORMAL.
-		LastConsistencyCheckTime text  N/A.
+		LastConsistencyCheckTime text  When replicas of it were last compared by their rows, as ADMIN CHECK does; N/A unless that was since this FE leads.
 	`)
 	procSchemaColumns = stmt.Cols(`
 		IndexId             int   Id of the table.
@@ -65,11 +66,14 @@ func procDBs(c procCall) (stmt.Result, error) {
 	if len(c.rest) == 0 {
 		var rows []stmt.Row
 		for db := range c.Catalog.Databases() {
-			n := 0
-			for range c.Catalog.Tables(db.ID) {
+			n, checked := 0, time.Time{}
+			for t := range c.Catalog.Tables(db.ID) {
 				n++
+				if at := stmt.LastTableCheck(c.Env, t); at.After(checked) {
+					checked = at
+				}
 			}
-			rows = append(rows, stmt.Row{db.ID, db.Name, n, "8388608.000 TB", "N/A", int64(1<<63 - 1)})
+			rows = append(rows, stmt.Row{db.ID, db.Name, n, "8388608.000 TB", c.Stamp(checked), int64(1<<63 - 1)})
 		}
 		return c.table(procDBColumns, rows)
 	}
@@ -100,7 +104,8 @@ func procTableRows(e *stmt.Env, db *catalog.Database) []stmt.Row {
 		for range e.Catalog.KeyTables(t) {
 			indexes++
 		}
-		rows = append(rows, stmt.Row{t.ID, t.Name, indexes, key, len(t.Parts), "NORMAL", "OLAP", "N/A", stmt.WholeSize(e, t).Replicas, kind, nil})
+		rows = append(rows, stmt.Row{t.ID, t.Name, indexes, key, len(t.Parts), "NORMAL", "OLAP",
+			e.Stamp(stmt.LastTableCheck(e, t)), stmt.WholeSize(e, t).Replicas, kind, nil})
 	}
 	return rows
 }
@@ -213,7 +218,7 @@ func procIndexes(c procCall, t *catalog.Table, p *catalog.Partition) (stmt.Resul
 			continue
 		}
 		name := c.IndexName(index)
-		rows = append(rows, stmt.Row{index.ID, name, "NORMAL", "N/A"})
+		rows = append(rows, stmt.Row{index.ID, name, "NORMAL", c.Stamp(stmt.LastCheck(c.Env, c.Catalog.TabletsOf(q)))})
 		if of == nil && below && (part == strconv.FormatUint(uint64(index.ID), 10) || strings.EqualFold(part, name)) {
 			of = q
 		}

@@ -529,17 +529,21 @@ func (t *Txn) undo(ctx context.Context, id types.TxnID, kept []*share) {
 	for sh := range t.shares.all() {
 		for _, be := range sh.bes {
 			if byBE[be] == nil {
-				byBE[be] = &bepb.AbortRequest{TxnId: uint64(id), Heir: uint64(t.id)}
+				byBE[be] = &bepb.AbortRequest{TxnId: uint64(id)}
 			}
 			byBE[be].TabletIds = append(byBE[be].TabletIds, uint64(sh.tablet))
 		}
 	}
 	for _, sh := range kept {
 		req := byBE[sh.leader]
-		req.KeptIds = append(req.KeptIds, uint64(sh.tablet))
+		req.Heir, req.KeptIds = uint64(t.id), append(req.KeptIds, uint64(sh.tablet))
 	}
-	// The decision first: a BE that misses the Abort learns it by asking.
-	t.c.over(id)
+	// The decision first: a BE that misses the Abort learns it by asking. One that is to keep locks must not ask before it is told.
+	if len(kept) == 0 {
+		t.c.over(id)
+	} else {
+		defer t.c.over(id)
+	}
 	actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
 	defer cancel()
 	var wg sync.WaitGroup

@@ -413,7 +413,7 @@ func (c *cluster) abort(tx *txn) {
 	c.outcome[tx.id] = 0
 	for _, n := range c.nodes {
 		if c.rng.IntN(4) > 0 { // else the message is lost
-			if err := n.writer.Abort(tx.id, []types.TabletID{testTablet}); err != nil {
+			if err := n.writer.Abort(tx.id, 0, testTablet); err != nil {
 				c.fatalf("%v", err)
 			}
 		}

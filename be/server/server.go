@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -263,11 +264,15 @@ func (s *Server) Publish(ctx context.Context, req *bepb.PublishRequest) (*bepb.P
 
 // Abort drops a transaction.
 func (s *Server) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortResponse, error) {
-	ids := make([]types.TabletID, len(req.TabletIds))
-	for i, id := range req.TabletIds {
-		ids[i] = types.TabletID(id)
+	var errs []error
+	for _, id := range req.TabletIds {
+		var heir types.TxnID
+		if slices.Contains(req.KeptIds, id) {
+			heir = types.TxnID(req.Heir)
+		}
+		errs = append(errs, s.Writer.Abort(types.TxnID(req.TxnId), heir, types.TabletID(id)))
 	}
-	if err := s.Writer.Abort(types.TxnID(req.TxnId), ids); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, toStatus(err)
 	}
 	return &bepb.AbortResponse{}, nil

@@ -37,7 +37,7 @@ func TestLeastLarge(t *testing.T) {
 func TestWriteOfAnEndedTransaction(t *testing.T) {
 	o := newOneTablet(t)
 	txn := o.begin()
-	if err := o.w.Abort(txn, []types.TabletID{5}); err != nil {
+	if err := o.w.Abort(txn, 0, 5); err != nil {
 		t.Fatal(err)
 	}
 	row := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}, {Type: narrow, N: 1, I64: []int64{2}}}}
@@ -76,7 +76,7 @@ func TestLargePartOfASnapshot(t *testing.T) {
 	if resp := put(second, read, 3); resp.Refusal != bepb.WriteResponse_CONFLICT {
 		t.Fatalf("rows that have changed since they were read: %v", resp)
 	}
-	if err := o.w.Abort(second, []types.TabletID{5}); err != nil {
+	if err := o.w.Abort(second, 0, 5); err != nil {
 		t.Fatal(err)
 	}
 	o.put(t, n+1, 4)

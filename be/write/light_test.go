@@ -444,7 +444,7 @@ func (h *histories) write() {
 func (h *histories) abort(c *carried) {
 	delete(h.open, c.id)
 	for _, m := range h.p.members {
-		if err := m.w.Abort(c.id, []types.TabletID{5}); err != nil {
+		if err := m.w.Abort(c.id, 0, 5); err != nil {
 			h.t.Fatal(err)
 		}
 	}

@@ -526,15 +526,52 @@ func nobodyElse(rows []*rowLock) bool {
 	return true
 }
 
-// end releases what txn holds on the tablet, wakes it if it waits there, and lets it lock nothing there any more.
-func (l *lockTable) end(txn types.TxnID, tablet types.TabletID) {
+// bequeathLocked has another transaction hold what one holds, for whom others go on waiting. What was written under the locks is no more. One
+// that is there already, or has been, gets nothing: it did not wait for this.
+func (l *lockTable) bequeathLocked(h holder, heir types.TxnID) {
+	to := holder{heir, h.tablet}
+	if _, over := l.ended[to]; over || l.waiting[heir] != nil || len(l.held[to]) > 0 {
+		l.releaseLocked(h)
+		return
+	}
+	for i, o := range l.large[h.tablet] {
+		if o.holder == h {
+			l.large[h.tablet][i] = &largeLock{holder: to, keys: o.keys}
+		}
+	}
+	held := l.held[h]
+	if len(held) == 0 {
+		return
+	}
+	delete(l.held, h)
+	made := make([]rowLock, len(held)) // a call of the one may still look at its own
+	for i, row := range held {
+		if row.owner == 0 {
+			row.sharers[slices.Index(row.sharers, h.txn)] = heir
+			continue
+		}
+		made[i] = rowLock{owner: heir, key: row.key, queue: row.queue, shared: row.shared}
+		for _, w := range row.queue {
+			w.row = &made[i]
+		}
+		l.rows[h.tablet][row.key], held[i] = &made[i], &made[i]
+	}
+	l.held[to] = held
+}
+
+// end releases what txn holds on the tablet, or leaves it to its heir, wakes it if it waits there, and lets it lock nothing there any more.
+func (l *lockTable) end(txn, heir types.TxnID, tablet types.TabletID) {
 	h := holder{txn, tablet}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.waiting[txn]; w != nil && w.on == tablet {
 		l.refuseLocked(w, ErrEnded)
 	}
-	l.releaseLocked(h)
+	if heir != 0 {
+		l.bequeathLocked(h, heir)
+	} else {
+		l.releaseLocked(h)
+	}
 	if _, known := l.ended[h]; known {
 		return
 	}

@@ -52,6 +52,17 @@ func (m *lockModel) remove(txn types.TxnID, waiting bool) {
 	}
 }
 
+// leave ends a transaction, and has another one own its rows if it takes them.
+func (m *lockModel) leave(txn, heir types.TxnID, takes bool) {
+	for _, q := range m.queues {
+		if takes && q[0] == txn {
+			q[0] = heir
+		}
+	}
+	m.remove(txn, true)
+	m.ended[txn] = true
+}
+
 func TestLockTableAgreesWithQueues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLockTable()
@@ -157,13 +168,32 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 			"end": func(t *rapid.T) {
 				txn := drawTxn()
 				_, waits := m.waitsFor(txn)
-				l.end(txn, 1)
+				l.end(txn, 0, 1)
 				m.remove(txn, true)
 				m.ended[txn] = true
 				if w := waiters[txn]; waits && !errors.Is(w.err, ErrEnded) {
 					t.Fatalf("txn %d was not woken", txn)
 				}
 				delete(waiters, txn)
+			},
+			"leave to an heir": func(t *rapid.T) {
+				txn, heir := drawTxn(), drawTxn()
+				if txn == heir {
+					return
+				}
+				for _, row := range l.held[holder{txn, 1}] {
+					row.wrote = wrotePut
+				}
+				_, waits := m.waitsFor(heir)
+				takes := !waits && !m.ended[heir] && len(l.held[holder{heir, 1}]) == 0
+				l.end(txn, heir, 1)
+				m.leave(txn, heir, takes)
+				delete(waiters, txn)
+				for _, row := range l.held[holder{heir, 1}] {
+					if takes && row.wrote != wroteNothing {
+						t.Fatalf("row %s is taken over as written", row.key)
+					}
+				}
 			},
 			"": func(t *rapid.T) {
 				if n := l.count + l.largeKeys; n != len(m.queues) {
@@ -199,7 +229,7 @@ func TestWaiterOfAnEndedTransactionIsWoken(t *testing.T) {
 		_, err := l.acquire(context.Background(), 2, 1, key, time.Minute)
 		got <- err
 	}()
-	l.end(2, 1) // before or after it began to wait
+	l.end(2, 0, 1) // before or after it began to wait
 	if err := <-got; !errors.Is(err, ErrEnded) {
 		t.Fatal(err)
 	}

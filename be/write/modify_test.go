@@ -193,7 +193,7 @@ func TestModifyAgreesWithMap(t *testing.T) {
 				}
 				continue
 			case rapid.IntRange(0, 3).Draw(t, "abort") == 0:
-				if err := o.w.Abort(txn, []types.TabletID{5}); err != nil {
+				if err := o.w.Abort(txn, 0, 5); err != nil {
 					t.Fatal(err)
 				}
 			default:

@@ -69,7 +69,7 @@ func TestSharedRowStaysShared(t *testing.T) {
 		if o.others(t, 1) {
 			t.Errorf("%s: another transaction may write the row", name)
 		}
-		if err := o.w.Abort(x, []types.TabletID{5}); err != nil {
+		if err := o.w.Abort(x, 0, 5); err != nil {
 			t.Fatal(err)
 		}
 		if !o.others(t, 1) || o.w.locks.count != 0 {

@@ -338,22 +338,17 @@ func (w *Writer) publishAt(r *replica, d decision, v types.Version) error {
 	return err
 }
 
-// Abort drops the pending rows and the locks of a transaction on the tablets. A write of it that is under way, or comes
-// later, gets neither.
-func (w *Writer) Abort(txn types.TxnID, tablets []types.TabletID) error {
-	var errs []error
-	for _, id := range tablets {
-		errs = append(errs, w.abort(txn, id))
-	}
-	return errors.Join(errs...)
-}
-
-func (w *Writer) abort(txn types.TxnID, id types.TabletID) error {
+// Abort drops the pending rows and the locks of a transaction on a tablet. A write of it that is under way, or comes
+// later, gets neither. Its heir, if there is one, is the transaction as it is written again, and has the locks from now on.
+func (w *Writer) Abort(txn, heir types.TxnID, id types.TabletID) error {
 	t, ok := w.tablets.Tablet(id)
 	if ok && w.replica(t).isDecided(txn) {
 		return fmt.Errorf("abort txn %d on tablet %d: it is committed", txn, id)
 	}
-	w.locks.end(txn, id)
+	if !ok || w.replica(t).isDecided(heir) { // this comes too late for it
+		heir = 0
+	}
+	w.locks.end(txn, heir, id)
 	w.own.drop(holder{txn, id})
 	if !ok {
 		return nil
@@ -389,7 +384,7 @@ func (w *Writer) Missing(t *tablet.Tablet) types.Version {
 // Resolved takes in the outcome of a transaction: the committed version, or 0 for aborted.
 func (w *Writer) Resolved(id types.TabletID, txn types.TxnID, version types.Version) error {
 	if version == 0 {
-		return w.abort(txn, id)
+		return w.Abort(txn, 0, id)
 	}
 	t, ok := w.tablets.Tablet(id)
 	if !ok { // the replica is gone: nothing is left of the transaction here but locks

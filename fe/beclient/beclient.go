@@ -131,7 +131,7 @@ func (c *Clients) Publish(address string, req *bepb.PublishRequest, timeout time
 // conn returns the connection to a BE.
 func (c *Clients) conn(address string) (*rpc.Conn, error) {
 	if address == "" {
-		return nil, status.Error(codes.Unavailable, "the be is not known here")
+		return nil, rpc.Unavailable("the be is not known here")
 	}
 	if open := c.open.Load(); open != nil && (*open)[address] != nil {
 		return (*open)[address], nil

@@ -77,7 +77,7 @@ func (f *fallen) size() (n int) {
 	return n
 }
 
-// run works on all that refers to the rows. Should the transaction be written again, its locks were gone for a moment, and it is looked for
+// run works on all that refers to the rows. Should the transaction be written again, its locks may have been gone for a moment, and it is looked for
 // what has come to refer to the rows meanwhile.
 func (c *cascade) run(ctx context.Context, f *fallen) error {
 	if err := c.each(ctx, func(d *dependents) error { return d.follow(ctx, f) }); err != nil {

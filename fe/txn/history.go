@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stele/meta/types"
@@ -25,7 +26,7 @@ type written struct {
 	promises []promise
 }
 
-// promise is what held behind a write under its locks, and has to be looked at anew when it is written again: between the two nothing was locked.
+// promise is what held behind a write under its locks, and has to be looked at anew when it is written again: between the two nothing may have been locked.
 type promise struct {
 	bytes int
 	holds func(context.Context) error
@@ -138,10 +139,7 @@ func (t *Txn) again(ctx context.Context, statements []written) (err error) {
 			t.failed, t.done = true, history{lost: true}
 		}
 	}()
-	if err := t.Rollback(ctx); err != nil {
-		return err
-	}
-	if err := t.c.draw(ctx, t); err != nil {
+	if err := t.renumber(ctx, statements); err != nil {
 		return err
 	}
 	t.failed, t.done, t.renewing = false, history{}, true
@@ -162,6 +160,39 @@ func (t *Txn) again(ctx context.Context, statements []written) (err error) {
 		}
 	}
 	return nil
+}
+
+// renumber undoes all that the transaction has written and gives it a new id, under which statements are to be written again. Where they write the
+// row locks stay, also those of statements that are not written again, as with savepoints in InnoDB: nobody gets between.
+func (t *Txn) renumber(ctx context.Context, statements []written) error {
+	before, kept := t.id, t.keeps(statements)
+	if err := t.c.draw(ctx, t); err != nil {
+		return err
+	}
+	t.undo(ctx, before, kept)
+	for _, was := range kept { // should it come to no write there, its end is told there all the same
+		sh := t.shares.add(was.tablet)
+		sh.epoch, sh.leader = was.epoch, was.leader
+		sh.bes = append(sh.room.bes[:0], was.leader)
+	}
+	return nil
+}
+
+// keeps lists the shares in tablets to which statements write, and whose leaders are those that have the locks.
+func (t *Txn) keeps(statements []written) (out []*share) {
+	cat := t.c.log.Current()
+	for _, st := range statements {
+		for _, w := range st.writes {
+			sh := t.shares.get(w.Tablet)
+			if sh == nil || slices.Contains(out, sh) {
+				continue
+			}
+			if tab, ok := cat.Tablet(w.Tablet); ok && tab.Epoch == sh.epoch && slices.Contains(sh.bes, sh.leader) {
+				out = append(out, sh)
+			}
+		}
+	}
+	return out
 }
 
 // draw draws the id of a transaction and makes it known as undecided.

@@ -518,33 +518,50 @@ func (sh *share) stored(replicas []uint64) {
 
 // Rollback drops what the transaction has prepared. What cannot be reached is cleared when its BE asks for the outcome.
 func (t *Txn) Rollback(ctx context.Context) error {
-	byBE := map[types.BEID][]uint64{}
+	t.undo(ctx, t.id, nil)
+	return nil
+}
+
+// undo drops what the transaction has prepared under an id. Where it has kept shares the leader leaves its row locks to the id that it has
+// now.
+func (t *Txn) undo(ctx context.Context, id types.TxnID, kept []*share) {
+	byBE := map[types.BEID]*bepb.AbortRequest{}
 	for sh := range t.shares.all() {
 		for _, be := range sh.bes {
-			byBE[be] = append(byBE[be], uint64(sh.tablet))
+			if byBE[be] == nil {
+				byBE[be] = &bepb.AbortRequest{TxnId: uint64(id)}
+			}
+			byBE[be].TabletIds = append(byBE[be].TabletIds, uint64(sh.tablet))
 		}
 	}
-	// The decision first: a BE that misses the Abort learns it by asking.
-	t.c.over(t.id)
+	for _, sh := range kept {
+		req := byBE[sh.leader]
+		req.Heir, req.KeptIds = uint64(t.id), append(req.KeptIds, uint64(sh.tablet))
+	}
+	// The decision first: a BE that misses the Abort learns it by asking. One that is to keep locks must not ask before it is told.
+	if len(kept) == 0 {
+		t.c.over(id)
+	} else {
+		defer t.c.over(id)
+	}
 	actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
-	for be, ids := range byBE {
+	for be, req := range byBE {
 		if !t.c.live.Alive(be) {
 			continue
 		}
 		wg.Go(func() {
 			client, err := t.c.clients.BE(t.c.live.Address(be))
 			if err == nil {
-				_, err = client.Abort(actx, &bepb.AbortRequest{TxnId: uint64(t.id), TabletIds: ids})
+				_, err = client.Abort(actx, req)
 			}
 			if err != nil {
-				t.c.logger.Debug("abort", "txn_id", t.id, "be_id", be, "err", err)
+				t.c.logger.Debug("abort", "txn_id", id, "be_id", be, "err", err)
 			}
 		})
 	}
 	wg.Wait()
 	t.shares.clear()
 	t.carried = 0
-	return nil
 }

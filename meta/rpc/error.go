@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -124,7 +125,7 @@ func printable(text string) string {
 	return out.String()
 }
 
-// fromStatus is the inverse of toStatus; errors without the detail pass as they are.
+// fromStatus is the inverse of toStatus; an error without the detail keeps its status, and says what it says in plain words.
 func fromStatus(err error) error {
 	if err == nil {
 		return nil
@@ -143,5 +144,40 @@ func fromStatus(err error) error {
 			return &Error{Code: w.Code, State: w.State, Msg: w.Msg, Reason: w.Reason, GRPC: st.Code(), Cluster: w.Cluster}
 		}
 	}
-	return err
+	return &plainError{err, st}
+}
+
+// plainError is an error of a call without the words of the protocol: users read it.
+type plainError struct {
+	err error
+	st  *status.Status
+}
+
+// Unavailable is the error of a call that no node could be asked for.
+func Unavailable(text string) error { return fromStatus(status.Error(codes.Unavailable, text)) }
+
+func (e *plainError) Error() string {
+	switch text := e.st.Message(); {
+	case text == context.DeadlineExceeded.Error():
+		return "no answer in time"
+	case text == "":
+		return e.st.Code().String()
+	default:
+		return withoutTransport(text)
+	}
+}
+
+func (e *plainError) Unwrap() error { return e.err }
+
+// GRPCStatus returns the status of the error.
+func (e *plainError) GRPCStatus() *status.Status { return e.st }
+
+// withoutTransport takes away what the library puts around the reason why it could not connect.
+func withoutTransport(text string) string {
+	const desc = `desc = "`
+	at := strings.Index(text, desc)
+	if at < 0 || !strings.HasSuffix(text, `"`) {
+		return text
+	}
+	return text[:at] + strings.TrimPrefix(text[at+len(desc):len(text)-1], "transport: ")
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -20,6 +22,40 @@ func pipedClient(t *testing.T, addr string, id types.ClusterID) grpc_health_v1.H
 	return h
 }
 
+// inPlainWords holds that an error, also below others, says nothing in the words of the protocol: users read it.
+func inPlainWords(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	text := fmt.Errorf("write on be 2: %w", err).Error()
+	for _, word := range []string{"rpc error", "desc =", "code =", "transport:", "context deadline exceeded"} {
+		if strings.Contains(text, word) {
+			t.Errorf("%q is in %q", word, text)
+		}
+	}
+}
+
+// TestPlainWords: what an error says is what its sender said, or why nobody could be asked.
+func TestPlainWords(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		says string
+	}{
+		{status.Error(codes.Internal, "tablet 7: input/output error"), "tablet 7: input/output error"},
+		{status.FromContextError(context.DeadlineExceeded).Err(), "no answer in time"},
+		{status.Error(codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:9: connect: connection refused"`),
+			"connection error: Error while dialing: dial tcp 127.0.0.1:9: connect: connection refused"},
+		{status.Error(codes.Unimplemented, ""), "Unimplemented"},
+		{notBegun(status.Error(codes.Canceled, "the connection is closing")), "the connection is closing"},
+	} {
+		got := fromStatus(c.err)
+		if got.Error() != c.says || status.Code(got) != status.Code(c.err) || NotBegun(got) != NotBegun(c.err) {
+			t.Errorf("%v is %v, %v", c.err, got, status.Code(got))
+		}
+	}
+}
+
 // notBegunBy tells calls of which it is certain that they did nothing from those of which nobody knows, by one way.
 func notBegunBy(t *testing.T, dial func(*testing.T, string, types.ClusterID) grpc_health_v1.HealthClient) {
 	t.Helper()
@@ -30,6 +66,7 @@ func notBegunBy(t *testing.T, dial func(*testing.T, string, types.ClusterID) grp
 		if status.Code(err) != code || NotBegun(err) != notBegun {
 			t.Errorf("%s: %v, not begun: %v", what, err, NotBegun(err))
 		}
+		inPlainWords(t, err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -41,6 +78,7 @@ func notBegunBy(t *testing.T, dial func(*testing.T, string, types.ClusterID) grp
 		if _, err = ask(t.Context(), h, what); NotBegun(err) {
 			t.Errorf("the answer to %s: %v", what, err)
 		}
+		inPlainWords(t, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
@@ -58,6 +96,8 @@ func notBegunBy(t *testing.T, dial func(*testing.T, string, types.ClusterID) grp
 	stop()
 	if err := <-failed; err == nil || NotBegun(err) {
 		t.Errorf("a call under way whose server ends: %v", err)
+	} else {
+		inPlainWords(t, err)
 	}
 	for range 3 {
 		_, err = ask(t.Context(), h, "n")

@@ -98,7 +98,7 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	}
 	w, err := c.wayFor(ctx, in)
 	if err != nil {
-		return notBegun(err)
+		return notBegun(fromStatus(err))
 	}
 	if w == nil {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)

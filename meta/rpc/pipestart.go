@@ -47,7 +47,7 @@ func (c *Conn) invoke(method string, in, out proto.Message, timeout time.Duratio
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		done(notBegun(status.Error(codes.Canceled, "the connection is closing")))
+		done(notBegun(fromStatus(status.Error(codes.Canceled, "the connection is closing"))))
 		return
 	}
 	c.wg.Go(func() {

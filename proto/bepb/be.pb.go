@@ -2577,9 +2577,13 @@ func (x *HardenResponse) GetVersions() []uint64 {
 }
 
 type AbortRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
-	TabletIds     []uint64               `protobuf:"varint,2,rep,packed,name=tablet_ids,json=tabletIds,proto3" json:"tablet_ids,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	TxnId     uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	TabletIds []uint64               `protobuf:"varint,2,rep,packed,name=tablet_ids,json=tabletIds,proto3" json:"tablet_ids,omitempty"`
+	// The id under which the transaction is written again, 0 = it is not. On the tablets in kept_ids, of tablet_ids, it has the row locks from
+	// now on.
+	Heir          uint64   `protobuf:"varint,3,opt,name=heir,proto3" json:"heir,omitempty"`
+	KeptIds       []uint64 `protobuf:"varint,4,rep,packed,name=kept_ids,json=keptIds,proto3" json:"kept_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2624,6 +2628,20 @@ func (x *AbortRequest) GetTxnId() uint64 {
 func (x *AbortRequest) GetTabletIds() []uint64 {
 	if x != nil {
 		return x.TabletIds
+	}
+	return nil
+}
+
+func (x *AbortRequest) GetHeir() uint64 {
+	if x != nil {
+		return x.Heir
+	}
+	return 0
+}
+
+func (x *AbortRequest) GetKeptIds() []uint64 {
+	if x != nil {
+		return x.KeptIds
 	}
 	return nil
 }
@@ -5300,11 +5318,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\",\n" +
 	"\x0eHardenResponse\x12\x1a\n" +
-	"\bversions\x18\x01 \x03(\x04R\bversions\"D\n" +
+	"\bversions\x18\x01 \x03(\x04R\bversions\"s\n" +
 	"\fAbortRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12\x1d\n" +
 	"\n" +
-	"tablet_ids\x18\x02 \x03(\x04R\ttabletIds\"\x0f\n" +
+	"tablet_ids\x18\x02 \x03(\x04R\ttabletIds\x12\x12\n" +
+	"\x04heir\x18\x03 \x01(\x04R\x04heir\x12\x19\n" +
+	"\bkept_ids\x18\x04 \x03(\x04R\akeptIds\"\x0f\n" +
 	"\rAbortResponse\"\x91\x02\n" +
 	"\vScanRequest\x12\x1a\n" +
 	"\bfragment\x18\x01 \x01(\fR\bfragment\x120\n" +

@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/errno"
+	"stele/sql/fn"
 	"stele/sql/physical"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -19,6 +20,7 @@ const defaultRecursion = 1000
 type recursiveOp struct {
 	plan  *physical.Recursive
 	env   Env
+	names []string
 	types []types.ColumnType
 	mem   account
 
@@ -33,6 +35,9 @@ type recursiveOp struct {
 
 func newRecursive(n *physical.Node, env *Env) Stream {
 	r := &recursiveOp{plan: n.Recursive, env: *env, types: schemaTypes(n.Schema), mem: account{mem: env.Mem}}
+	for _, c := range n.Schema {
+		r.names = append(r.names, c.Name)
+	}
 	r.env.work = maps.Clone(env.work)
 	if r.env.work == nil {
 		r.env.work = map[int][]*vec.Batch{}
@@ -98,7 +103,10 @@ func (r *recursiveOp) round() error {
 
 // take keeps the rows of a batch that are new.
 func (r *recursiveOp) take(b *vec.Batch) (*vec.Batch, error) {
-	b = b.Compact()
+	b, err := r.stored(b.Compact())
+	if err != nil {
+		return nil, err
+	}
 	if r.seen != nil {
 		cols := make([]int, len(b.Cols))
 		for i := range cols {
@@ -118,15 +126,32 @@ func (r *recursiveOp) take(b *vec.Batch) (*vec.Batch, error) {
 	if b.N == 0 {
 		return b, nil
 	}
-	out := &vec.Batch{N: b.N}
-	for i, v := range b.Cols {
-		out.Cols = append(out.Cols, v.WithType(r.types[i]))
-	}
-	r.bytes += int64(out.Size())
+	r.bytes += int64(b.Size())
 	if !r.mem.resize(r.bytes + r.known) {
 		return nil, errOutOfMemory(r.env.Mem.Limit())
 	}
-	r.fresh = append(r.fresh, out)
+	r.fresh = append(r.fresh, b)
+	return b, nil
+}
+
+// stored gives rows the types of the seed.
+func (r *recursiveOp) stored(b *vec.Batch) (*vec.Batch, error) {
+	out := &vec.Batch{N: b.N}
+	for i, v := range b.Cols {
+		if fn.SameForm(v.Type, r.types[i]) {
+			out.Cols = append(out.Cols, v.WithType(r.types[i]))
+			continue
+		}
+		cb := vec.NewColumnBuilder(r.types[i], b.N)
+		for row := range b.N {
+			x, err := sqltypes.Convert(v.Value(row), v.Type, r.types[i], r.plan.Strict, r.env.Expr.Location())
+			if err != nil {
+				return nil, sqltypes.WithColumn(err, r.names[i], 1)
+			}
+			cb.AppendValue(x)
+		}
+		out.Cols = append(out.Cols, cb.Finish())
+	}
 	return out, nil
 }
 

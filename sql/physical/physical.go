@@ -32,11 +32,12 @@ type Node struct {
 }
 
 // Recursive yields the rows of Seed, then those of Step over the rows that came last, until none come. Without All a row
-// that came before does not come again.
+// that came before does not come again. The rows of a step take the types of those of the seed, as if they were stored in them.
 type Recursive struct {
 	Seed, Step *Node
 	Work       int
 	All        bool
+	Strict     bool // a value that does not fit is an error
 }
 
 // Work names the rows of a Recursive.

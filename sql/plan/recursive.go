@@ -54,10 +54,10 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 	if len(start.rel.freeColumns())+len(next.rel.freeColumns()) > 0 {
 		return source{}, refuse("a recursive common table expression that uses columns of the query around it")
 	}
-	if start, err = b.stepTypes(start, r.types, false); err != nil {
+	if start, err = b.seedTypes(start, r.types); err != nil {
 		return source{}, err
 	}
-	p := &physical.Recursive{Work: r.work, All: all}
+	p := &physical.Recursive{Work: r.work, All: all, Strict: b.ctx.Strict()}
 	if p.Seed, err = b.finish(start); err != nil {
 		return source{}, err
 	}
@@ -125,7 +125,8 @@ func members(c *cteScope, list []ast.Node) (seed, step []ast.Node, all bool, err
 	return seed, step, all, nil
 }
 
-// unionAll binds members of a CTE and puts their rows together, in the types want or in those that they have in common.
+// unionAll binds members of a CTE and puts their rows together, in the types that they have in common. want are the columns that those of a
+// step are for.
 func (b *binder) unionAll(list []ast.Node, c *cteScope, ctes *cteScope, want []types.ColumnType) (queryOut, error) {
 	var acc queryOut
 	for i, n := range list {
@@ -134,7 +135,7 @@ func (b *binder) unionAll(list []ast.Node, c *cteScope, ctes *cteScope, want []t
 			out, err = b.showFields(out)
 		}
 		if err == nil && want != nil {
-			out, err = b.stepTypes(out, want, true)
+			out, err = b.stepTypes(out, want)
 		}
 		if err == nil && i > 0 {
 			out, err = b.combine(acc, out, ast.UnionAll)
@@ -147,25 +148,41 @@ func (b *binder) unionAll(list []ast.Node, c *cteScope, ctes *cteScope, want []t
 	return acc, nil
 }
 
-// stepTypes gives a query the column types of a recursive CTE, which its seed decides; a value of a step that does not fit is
-// an error.
-func (b *binder) stepTypes(q queryOut, want []types.ColumnType, strict bool) (queryOut, error) {
+// seedTypes gives the seed of a recursive CTE the types that its columns have for all of it.
+func (b *binder) seedTypes(q queryOut, want []types.ColumnType) (queryOut, error) {
+	return b.columnTypes(q, want, func(i int) types.ColumnType { return want[i] })
+}
+
+// stepTypes makes of a member of the step what is stored in the columns that the seed has given types, which the executor does: numbers
+// as they are, and texts of any length.
+func (b *binder) stepTypes(q queryOut, want []types.ColumnType) (queryOut, error) {
+	return b.columnTypes(q, want, func(i int) types.ColumnType {
+		t := b.cols[q.fields[i].id].typ
+		switch {
+		case want[i].IsString() && want[i].Kind != types.KindJSON:
+			t = want[i]
+			t.Length = 0
+		case t.Kind == types.KindNull:
+			t = want[i]
+		}
+		return t
+	})
+}
+
+// columnTypes gives the columns of a query other types; there have to be as many as are wanted.
+func (b *binder) columnTypes(q queryOut, want []types.ColumnType, typeOf func(i int) types.ColumnType) (queryOut, error) {
 	if len(q.fields) != len(want) {
 		return q, errorf(errno.UnionColumns, "The used SELECT statements have a different number of columns")
 	}
 	var items []item
 	out := queryOut{}
 	for i, f := range q.fields {
-		x, err := b.coerce(b.col(f.id), want[i])
+		t := typeOf(i)
+		x, err := b.coerce(b.col(f.id), t)
 		if err != nil {
 			return q, err
 		}
-		if strict && isCall(x, "cast") {
-			c := *x
-			c.Func = "cast:strict"
-			x = &c
-		}
-		id := b.newColumn(column{name: f.name, typ: want[i]})
+		id := b.newColumn(column{name: f.name, typ: t})
 		items = append(items, item{id, x})
 		out.fields = append(out.fields, field{f.name, id})
 	}

@@ -30,6 +30,22 @@ var layouts = []string{
 	"(" + layoutColumns + ", KEY (k), KEY (c))",
 	"(" + layoutColumns + ", PRIMARY KEY (id), KEY (k, a), KEY (b)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (500), PARTITION p1 VALUES LESS THAN (2000), PARTITION p2 VALUES LESS THAN MAXVALUE)",
 	"(" + layoutColumns + ", PRIMARY KEY (k, id), KEY (a, c)) PARTITION BY RANGE (k) (PARTITION p0 VALUES LESS THAN (5), PARTITION p1 VALUES LESS THAN (30), PARTITION p2 VALUES LESS THAN MAXVALUE)",
+	"(" + layoutColumns + ", PRIMARY KEY (k, id), KEY (s)) PARTITION BY LIST (k) (PARTITION p0 VALUES IN (" + numbersTo(0, 17) + "), PARTITION p1 VALUES IN (" + numbersTo(17, 20) +
+		"), PARTITION p2 VALUES IN (" + numbersTo(20, 50) + "))",
+	"(" + layoutColumns + ", KEY (a)) PARTITION BY RANGE (YEAR(d)) (PARTITION p0 VALUES LESS THAN (2021), PARTITION p1 VALUES LESS THAN (2023), PARTITION p2 VALUES LESS THAN MAXVALUE)",
+	"(" + layoutColumns + ") PARTITION BY RANGE (TO_DAYS(d)) (PARTITION p0 VALUES LESS THAN (TO_DAYS('2020-07-01')), PARTITION p1 VALUES LESS THAN (TO_DAYS('2023-02-28')), PARTITION p2 VALUES LESS THAN MAXVALUE) DISTRIBUTED BY HASH(id) BUCKETS 2",
+	"(" + layoutColumns + ", KEY (d)) PARTITION BY RANGE COLUMNS (d, a) (PARTITION p0 VALUES LESS THAN ('2021-06-01', 50), PARTITION p1 VALUES LESS THAN ('2021-06-01', MAXVALUE), PARTITION p2 VALUES LESS THAN (MAXVALUE, MAXVALUE))",
+	"(" + layoutColumns + ", PRIMARY KEY (id, k)) PARTITION BY HASH (k) PARTITIONS 4",
+	"(" + layoutColumns + ", KEY (g)) PARTITION BY KEY (s) PARTITIONS 3",
+}
+
+// numbersTo lists the integers from one up to another.
+func numbersTo(from, to int) string {
+	var out []string
+	for n := from; n < to; n++ {
+		out = append(out, fmt.Sprint(n))
+	}
+	return strings.Join(out, ", ")
 }
 
 // TestLayoutsAgree writes the same rows to tables with other keys, buckets and partitions, and asks them the same questions: whichever way is

@@ -13,6 +13,7 @@ import (
 	"stele/fe/session"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
@@ -145,8 +146,12 @@ func (s *Server) Ask(req *fepb.AskRequest, out fepb.Frontend_AskServer) error {
 	if !s.Log.IsLeader() {
 		return reasoned(&raftlog.ErrNotLeader{})
 	}
-	r, err := s.Answer(out.Context(), session.Question{Statement: req.Statement, Database: req.Database, Table: req.Table,
-		SessionDB: req.SessionDatabase, User: req.User, Zone: req.Zone, Mode: req.SqlMode})
+	q := session.Question{Statement: req.Statement, Database: req.Database, Table: req.Table,
+		SessionDB: req.SessionDatabase, User: req.User, Zone: req.Zone, Mode: req.SqlMode}
+	for _, role := range req.Roles {
+		q.Roles = append(q.Roles, model.AccountName{Name: role.Name, Host: role.Host})
+	}
+	r, err := s.Answer(out.Context(), q)
 	if err != nil {
 		return wire(err)
 	}

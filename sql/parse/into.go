@@ -26,11 +26,12 @@ func (r *repair) intoVars() {
 			depth--
 		case depth == 0 && r.is(i, "INTO") && r.isUserVar(i+1):
 			end := i + 1
-			r.into = append(r.into, strings.ToLower(r.value(end)))
+			vars := []string{strings.ToLower(r.value(end))}
 			for r.is(end+1, ",") && r.isUserVar(end+2) {
 				end += 2
-				r.into = append(r.into, strings.ToLower(r.value(end)))
+				vars = append(vars, strings.ToLower(r.value(end)))
 			}
+			r.wrap = func(n StmtNode) StmtNode { return &IntoStmt{n, vars} }
 			r.overwrite(r.toks[i].Start, r.toks[end].End, "")
 			return
 		}

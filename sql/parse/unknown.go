@@ -71,8 +71,6 @@ func unknownForm(sql string, mode syntax.Mode) string {
 			return "RETURNING of JSON_VALUE"
 		case is(i, "RETURNING") && i > 0 && (is(0, "INSERT") || is(0, "REPLACE") || is(0, "DELETE")):
 			return "RETURNING"
-		case is(0, "GRANT") && is(i, "WITH", "ADMIN", "OPTION"):
-			return "GRANT of roles"
 		case is(i, "INVISIBLE") && is(1, "TABLE") && !is(i-1, ")"):
 			return "INVISIBLE columns"
 		case is(i, "BY", "RANDOM", "PASSWORD"):

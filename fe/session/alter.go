@@ -29,6 +29,9 @@ func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *outp
 		return err
 	}
 	defer end()
+	if a.Op == syntax.AlterReorganize || a.Op == syntax.AlterPartitionBy || a.Op == syntax.AlterRemovePartitions {
+		return s.repartition(ctx, a, out)
+	}
 	cat := s.sh.Log.Current()
 	_, t, err := s.findTable(cat, a.Table.DB, a.Table.Table)
 	if err != nil {
@@ -56,6 +59,17 @@ func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *outp
 		return err
 	}
 	return out.warned(s.warningCount())
+}
+
+// repartition runs REORGANIZE PARTITION, PARTITION BY and REMOVE PARTITIONING, each of which writes all rows anew.
+func (s *Session) repartition(ctx context.Context, a *syntax.AlterTable, out *output) error {
+	name := &parse.TableName{Schema: parse.NewCIStr(a.Table.DB), Name: parse.NewCIStr(a.Table.Table)}
+	return s.changeTable(ctx, name, out, func(dctx *define.Context, t *catalog.Table) (*define.Change, error) {
+		if a.Op == syntax.AlterReorganize {
+			return define.Reorganize(dctx, t, a.Names, a.Defs)
+		}
+		return define.PartitionBy(dctx, t, a.Partition, nil)
+	})
 }
 
 // pickPartitions finds partitions by name, without case.

@@ -133,7 +133,7 @@ func (n *node) otherSessions() (out []stmt.Process) {
 	n.othersSay(func(_ *catalog.FE, resp *fepb.SessionsResponse) {
 		for _, s := range resp.Sessions {
 			out = append(out, stmt.Process{ID: s.Id, User: s.User, Host: s.Host, DB: s.Db, Command: s.Command,
-				Since: time.UnixMilli(s.SinceMs), Text: s.Text, Txn: openTxn(s.Transaction)})
+				Since: time.UnixMilli(s.SinceMs), Text: s.Text, Txn: openTxn(s.Transaction), Locks: s.Locks, Awaits: s.Awaits})
 		}
 	})
 	return out

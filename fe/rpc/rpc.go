@@ -207,7 +207,7 @@ func (s *Server) Sessions(context.Context, *fepb.SessionsRequest) (*fepb.Session
 	resp := &fepb.SessionsResponse{}
 	for _, p := range s.Parts.Sessions() {
 		resp.Sessions = append(resp.Sessions, &fepb.Session{Id: p.ID, User: p.User, Host: p.Host, Db: p.DB, Command: p.Command,
-			SinceMs: p.Since.UnixMilli(), Text: p.Text, Transaction: openTransaction(p.Txn)})
+			SinceMs: p.Since.UnixMilli(), Text: p.Text, Transaction: openTransaction(p.Txn), Locks: p.Locks, Awaits: p.Awaits})
 	}
 	if s.Parts.Transactions != nil {
 		for _, t := range s.Parts.Transactions() {

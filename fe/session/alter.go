@@ -160,12 +160,20 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 		return err
 	}
 	if len(parts) >= len(t.Parts) {
-		return sqlErr(errno.LastPartition, "Cannot remove all partitions, use DROP TABLE instead")
+		return lastPartition()
 	}
 	for _, p := range parts {
 		if err := s.apply(ctx, &command.DropPartition{Table: t.ID, Partition: p.ID}); err != nil {
+			now, nerr := s.fresh(ctx, t.ID)
+			if nerr == nil && len(now.Parts) == 1 && now.Parts[0].ID == p.ID { // others were dropped meanwhile
+				return lastPartition()
+			}
 			return err
 		}
 	}
 	return nil
+}
+
+func lastPartition() error {
+	return sqlErr(errno.LastPartition, "Cannot remove all partitions, use DROP TABLE instead")
 }

@@ -282,6 +282,13 @@ func (s *Session) openTxn() stmt.OpenTxn {
 	return o
 }
 
+// noteLocks records which locks of whole tables the session has, and for which of others it waits.
+func (s *Session) noteLocks(awaits uint64) {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	s.state.Locks, s.state.Awaits = s.lockID(), awaits
+}
+
 // process is what note has recorded.
 func (s *Session) process() stmt.Process {
 	s.stateMu.Lock()

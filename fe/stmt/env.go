@@ -115,6 +115,8 @@ type Process struct {
 	Since   time.Time
 	Text    string
 	Txn     OpenTxn
+	Locks   uint64 // that it has on whole tables, or asks for, by their id in the catalog; 0 = none
+	Awaits  uint64 // locks of another session for which its statement waits; 0 = none
 }
 
 // OpenTxn is the transaction that a session has open; none without Since.

@@ -134,5 +134,6 @@ func TestPartitionsAreSwapped(t *testing.T) {
 		t.Error("the hint of the old partition is still there")
 	}
 	b.must(&command.DropPartition{Table: 10400, Partition: 10422})
+	fails[*ErrRefused](b, &command.DropPartition{Table: 10400, Partition: 10421}) // a table has one
 	b.must(&command.DropTable{ID: 10400})
 }

@@ -1564,6 +1564,8 @@ type Session struct {
 	SinceMs       int64                  `protobuf:"varint,6,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
 	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
 	Transaction   *OpenTransaction       `protobuf:"bytes,8,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	Locks         uint64                 `protobuf:"varint,9,opt,name=locks,proto3" json:"locks,omitempty"`    // of whole tables, 0 = none
+	Awaits        uint64                 `protobuf:"varint,10,opt,name=awaits,proto3" json:"awaits,omitempty"` // locks of another session, 0 = none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1652,6 +1654,20 @@ func (x *Session) GetTransaction() *OpenTransaction {
 		return x.Transaction
 	}
 	return nil
+}
+
+func (x *Session) GetLocks() uint64 {
+	if x != nil {
+		return x.Locks
+	}
+	return 0
+}
+
+func (x *Session) GetAwaits() uint64 {
+	if x != nil {
+		return x.Awaits
+	}
+	return 0
 }
 
 // OpenTransaction is what a session has open.
@@ -2792,7 +2808,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\")\n" +
 	"\x0eActiveResponse\x12\x17\n" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\"\x11\n" +
-	"\x0fSessionsRequest\"\xd1\x01\n" +
+	"\x0fSessionsRequest\"\xff\x01\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
@@ -2801,7 +2817,10 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\acommand\x18\x05 \x01(\tR\acommand\x12\x19\n" +
 	"\bsince_ms\x18\x06 \x01(\x03R\asinceMs\x12\x12\n" +
 	"\x04text\x18\a \x01(\tR\x04text\x125\n" +
-	"\vtransaction\x18\b \x01(\v2\x13.fe.OpenTransactionR\vtransaction\"\x92\x01\n" +
+	"\vtransaction\x18\b \x01(\v2\x13.fe.OpenTransactionR\vtransaction\x12\x14\n" +
+	"\x05locks\x18\t \x01(\x04R\x05locks\x12\x16\n" +
+	"\x06awaits\x18\n" +
+	" \x01(\x04R\x06awaits\"\x92\x01\n" +
 	"\x0fOpenTransaction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x19\n" +
 	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\x12\x19\n" +

@@ -52,6 +52,7 @@ var (
 	TableFull                 = declare(1114, "HY000", "the disks of the table's replicas are full; add a BE or room, or TRUNCATE, DROP or DELETE")
 	UnknownCharset            = declare(1115, "42000", "there is no character set of that name")
 	TooManyTables             = declare(1116, "HY000", "a query of more tables than can be joined")
+	TooManyColumns            = declare(1117, "HY000", "a query of more than 4,096 columns")
 	NoSuchAccount             = declare(1133, "42000", "there is no account of that name and host")
 	ColumnCount               = declare(1136, "21S01", "a row has more or fewer values than columns are named")
 	InvalidNull               = declare(1138, "22004", "NULL where there can be none")

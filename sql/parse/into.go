@@ -6,6 +6,9 @@ import (
 	"stele/sql/syntax"
 )
 
+// IntoFile names a query whose rows would go to a file, with the way out.
+const IntoFile = "SELECT ... INTO OUTFILE and DUMPFILE, as no frontend writes files: let the client write them, mysql --batch does"
+
 // IntoStmt is a query whose one row goes to user variables: SELECT ... INTO @a, @b.
 type IntoStmt struct {
 	StmtNode // the query

@@ -337,6 +337,9 @@ func TestUnknown(t *testing.T) {
 		"ALTER TABLE t ADD COLUMN b INT NOT NULL INVISIBLE":                 "INVISIBLE columns",
 		"INSERT INTO t VALUES (1) RETURNING a":                              "RETURNING",
 		"CREATE USER a IDENTIFIED BY RANDOM PASSWORD":                       "IDENTIFIED BY RANDOM PASSWORD",
+		"SELECT a INTO OUTFILE '/x' FROM t":                                 IntoFile,
+		"SELECT a FROM t INTO DUMPFILE '/x'":                                IntoFile,
+		"(SELECT 1) UNION (SELECT 2) INTO OUTFILE 'x'":                      IntoFile,
 		"SELECT 1 FROM t WHERE returning BETWEEN":                           "",
 	} {
 		_, err := Parse(sql, 0)

@@ -73,6 +73,8 @@ func unknownForm(sql string, mode syntax.Mode) string {
 			return "RETURNING"
 		case is(i, "INVISIBLE") && is(1, "TABLE") && !is(i-1, ")"):
 			return "INVISIBLE columns"
+		case is(i, "INTO", "OUTFILE"), is(i, "INTO", "DUMPFILE"):
+			return IntoFile
 		case is(i, "BY", "RANDOM", "PASSWORD"):
 			return "IDENTIFIED BY RANDOM PASSWORD"
 		}

@@ -51,8 +51,12 @@ func (a asker) Ask(ctx context.Context, q session.Question) (r stmt.Result, err 
 
 // ask also returns up to where of the log the statement reaches.
 func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Question) (r stmt.Result, index uint64, err error) {
-	stream, err := fe.Ask(ctx, &fepb.AskRequest{Fe: a.n.name, Statement: q.Statement, Database: q.Database, Table: q.Table,
-		SessionDatabase: q.SessionDB, User: q.User, Zone: q.Zone, SqlMode: q.Mode})
+	req := &fepb.AskRequest{Fe: a.n.name, Statement: q.Statement, Database: q.Database, Table: q.Table,
+		SessionDatabase: q.SessionDB, User: q.User, Zone: q.Zone, SqlMode: q.Mode}
+	for _, role := range q.Roles {
+		req.Roles = append(req.Roles, &fepb.Role{Name: role.Name, Host: role.Host})
+	}
+	stream, err := fe.Ask(ctx, req)
 	if err != nil {
 		return r, 0, err
 	}
@@ -129,7 +133,7 @@ func (n *node) otherSessions() (out []stmt.Process) {
 	n.othersSay(func(_ *catalog.FE, resp *fepb.SessionsResponse) {
 		for _, s := range resp.Sessions {
 			out = append(out, stmt.Process{ID: s.Id, User: s.User, Host: s.Host, DB: s.Db, Command: s.Command,
-				Since: time.UnixMilli(s.SinceMs), Text: s.Text, Txn: openTxn(s.Transaction)})
+				Since: time.UnixMilli(s.SinceMs), Text: s.Text, Txn: openTxn(s.Transaction), Locks: s.Locks, Awaits: s.Awaits})
 		}
 	})
 	return out

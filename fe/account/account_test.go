@@ -218,7 +218,7 @@ func TestGrantsCanBeGivenAgain(t *testing.T) {
 	u := grants(t, "SELECT, PROCESS ON *.*", "ALL ON `d``x`.* ", "SELECT, CREATE VIEW ON d.t", "USAGE ON e.*")
 	u.Grants[1].Privileges |= model.PrivGrant
 	again := &model.User{}
-	for _, line := range Grants(u) {
+	for _, line := range Grants(u, nil) {
 		st, err := parse.New(nil).Parse(line, 0)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)

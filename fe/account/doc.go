@@ -4,4 +4,7 @@
 //
 // The levels are MySQL's: *.*, a database (a pattern) and a table. What is granted at one level holds below it. Of the
 // patterns that match a database the most specific one counts alone, as in MySQL.
+//
+// Any account may be the role of others. What a role was granted counts for those that have it while it is active in their session;
+// a role that was granted to a role is active with it.
 package account

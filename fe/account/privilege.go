@@ -40,8 +40,8 @@ var privileges = []privilege{
 	{model.PrivEvent, "EVENT", "Server Admin", "Allows nothing here"},
 	{model.PrivTrigger, "TRIGGER", "Tables", "Allows nothing here"},
 	{model.PrivCreateTablespace, "CREATE TABLESPACE", "Server Admin", "Allows nothing here"},
-	{model.PrivCreateRole, "CREATE ROLE", "Server Admin", "Allows nothing here"},
-	{model.PrivDropRole, "DROP ROLE", "Server Admin", "Allows nothing here"},
+	{model.PrivCreateRole, "CREATE ROLE", "Server Admin", "To create roles"},
+	{model.PrivDropRole, "DROP ROLE", "Server Admin", "To drop roles"},
 	{model.PrivGrant, "GRANT OPTION", "Databases,Tables", "To give others the privileges that one has at the same level"},
 }
 

@@ -9,9 +9,16 @@ import (
 	"stele/meta/model"
 )
 
-// Rights are what the grants of one account allow. They never change: other grants make other Rights.
+// Rights are what the grants of an account and of its active roles allow together. They never change: other grants make other
+// Rights.
 type Rights struct {
-	global  model.Privilege
+	global model.Privilege // of all of them
+	of     []granted
+}
+
+// granted is what the grants of one account allow. A role adds to what an account may do and hides nothing of it, so patterns are
+// matched for each of them apart.
+type granted struct {
 	schemas []schemaGrant // the most specific first
 	tables  map[tableName]model.Privilege
 }
@@ -23,29 +30,40 @@ type schemaGrant struct {
 
 type tableName struct{ database, table string }
 
-// RightsOf works out the rights of an account; nil is one that is gone, and has none.
-func RightsOf(u *model.User) *Rights {
+// RightsOf works out the rights of an account; nil is one that is gone, and has none. Roles are those that it makes use of (Behind).
+func RightsOf(u *model.User, roles ...*model.User) *Rights {
 	r := &Rights{}
 	if u == nil {
 		return r
 	}
+	r.add(u)
+	for _, role := range roles {
+		r.add(role)
+	}
+	return r
+}
+
+func (r *Rights) add(u *model.User) {
+	var own granted
 	for _, g := range u.Grants {
 		switch {
 		case g.Database == "":
 			r.global |= g.Privileges
 		case g.Table == "":
-			r.schemas = append(r.schemas, schemaGrant{g.Database, g.Privileges})
+			own.schemas = append(own.schemas, schemaGrant{g.Database, g.Privileges})
 		default:
-			if r.tables == nil {
-				r.tables = map[tableName]model.Privilege{}
+			if own.tables == nil {
+				own.tables = map[tableName]model.Privilege{}
 			}
-			r.tables[tableName{g.Database, g.Table}] |= g.Privileges
+			own.tables[tableName{g.Database, g.Table}] |= g.Privileges
 		}
 	}
-	slices.SortStableFunc(r.schemas, func(a, b schemaGrant) int {
+	slices.SortStableFunc(own.schemas, func(a, b schemaGrant) int {
 		return cmp.Compare(literalPrefix(b.pattern, '\\'), literalPrefix(a.pattern, '\\'))
 	})
-	return r
+	if own.schemas != nil || own.tables != nil {
+		r.of = append(r.of, own)
+	}
 }
 
 // On returns what may be done with a table, with a whole database (table "") or with everything (both "").
@@ -54,14 +72,21 @@ func (r *Rights) On(database, table string) model.Privilege {
 	if database == "" {
 		return out
 	}
-	for i := range r.schemas {
-		if like(r.schemas[i].pattern, database, '\\') {
-			out |= r.schemas[i].privileges
+	for i := range r.of {
+		out |= r.of[i].on(database, table)
+	}
+	return out
+}
+
+func (g *granted) on(database, table string) (out model.Privilege) {
+	for i := range g.schemas {
+		if like(g.schemas[i].pattern, database, '\\') {
+			out = g.schemas[i].privileges
 			break
 		}
 	}
-	if table != "" && r.tables != nil {
-		out |= r.tables[tableName{database, table}]
+	if table != "" && g.tables != nil {
+		out |= g.tables[tableName{database, table}]
 	}
 	return out
 }
@@ -83,9 +108,11 @@ func (r *Rights) Sees(database, table string) bool {
 	if r.global&model.PrivShowDatabases != 0 {
 		return true
 	}
-	for name := range r.tables {
-		if name.database == database {
-			return true
+	for i := range r.of {
+		for name := range r.of[i].tables {
+			if name.database == database {
+				return true
+			}
 		}
 	}
 	return false
@@ -99,9 +126,11 @@ func (r *Rights) Missing(g model.Grant) model.Privilege {
 		return want &^ r.On(strings.ReplaceAll(g.Database, "\\", ""), g.Table)
 	}
 	has := r.global
-	for _, s := range r.schemas {
-		if s.pattern == g.Database {
-			has |= s.privileges
+	for _, of := range r.of {
+		for _, s := range of.schemas {
+			if s.pattern == g.Database {
+				has |= s.privileges
+			}
 		}
 	}
 	return want &^ has

@@ -1,18 +1,21 @@
 package account
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/model"
 	"stele/sql/syntax"
 )
 
-// Grants prints the grants of an account as GRANT statements that would give them again, *.* first.
-func Grants(u *model.User) []string {
-	to := " TO " + QuoteAccount(model.AccountName{Name: u.Name, Host: u.Host})
+// Grants prints the grants of an account as GRANT statements that would give them again, *.* first and roles last; those of the
+// roles that it is shown with are among its own.
+func Grants(u *model.User, with []*model.User) []string {
+	to := " TO " + QuoteAccount(u.AccountName())
 	lines := []string{"GRANT USAGE ON *.*" + to}
-	for _, g := range u.Grants {
+	for _, g := range together(u, with) {
 		line := fmt.Sprintf("GRANT %s ON %s%s", privilegeList(g), object(g), to)
 		if g.Privileges&model.PrivGrant != 0 {
 			line += " WITH GRANT OPTION"
@@ -22,6 +25,50 @@ func Grants(u *model.User) []string {
 			continue
 		}
 		lines = append(lines, line)
+	}
+	return append(lines, roleLines(u, with, to)...)
+}
+
+// together are the grants of accounts, one for each level.
+func together(u *model.User, with []*model.User) []model.Grant {
+	grants := slices.Clone(u.Grants)
+	for _, role := range with {
+		for _, g := range role.Grants {
+			i, ok := slices.BinarySearchFunc(grants, g, func(a, b model.Grant) int {
+				return cmp.Or(strings.Compare(a.Database, b.Database), strings.Compare(a.Table, b.Table))
+			})
+			if ok {
+				grants[i].Privileges |= g.Privileges
+			} else {
+				grants = slices.Insert(grants, i, g)
+			}
+		}
+	}
+	return grants
+}
+
+// roleLines print the roles of an account, and those that it may pass on because a role that it is shown with may.
+func roleLines(u *model.User, with []*model.User, to string) (lines []string) {
+	var plain, admin []model.AccountName
+	for _, g := range u.Roles {
+		if g.Admin {
+			admin = append(admin, g.Role)
+		} else {
+			plain = append(plain, g.Role)
+		}
+	}
+	for _, role := range with {
+		for _, g := range role.Roles {
+			if g.Admin && !slices.Contains(admin, g.Role) {
+				admin = append(admin, g.Role)
+			}
+		}
+	}
+	if len(plain) > 0 {
+		lines = append(lines, "GRANT "+ListRoles(plain)+to)
+	}
+	if len(admin) > 0 {
+		lines = append(lines, "GRANT "+ListRoles(admin)+to+" WITH ADMIN OPTION")
 	}
 	return lines
 }
@@ -65,6 +112,9 @@ func Create(u *model.User) string {
 	if len(u.Auth) > 0 {
 		login += " AS '" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(string(u.Auth)) + "'"
 	}
+	if len(u.DefaultRoles) > 0 {
+		login += " DEFAULT ROLE " + ListRoles(u.DefaultRoles)
+	}
 	require, lock := "NONE", "UNLOCK"
 	if u.RequireTLS {
 		require = "SSL"
@@ -72,7 +122,7 @@ func Create(u *model.User) string {
 	if u.Locked {
 		lock = "LOCK"
 	}
-	return fmt.Sprintf("CREATE USER %s %s REQUIRE %s ACCOUNT %s", QuoteAccount(model.AccountName{Name: u.Name, Host: u.Host}), login, require, lock)
+	return fmt.Sprintf("CREATE USER %s %s REQUIRE %s ACCOUNT %s", QuoteAccount(u.AccountName()), login, require, lock)
 }
 
 // QuoteAccount prints the name of an account as statements take it.

@@ -14,6 +14,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
@@ -147,8 +148,12 @@ func (s *Server) Ask(req *fepb.AskRequest, out fepb.Frontend_AskServer) error {
 	if !s.Log.IsLeader() {
 		return reasoned(&raftlog.ErrNotLeader{})
 	}
-	r, err := s.Answer(out.Context(), session.Question{Statement: req.Statement, Database: req.Database, Table: req.Table,
-		SessionDB: req.SessionDatabase, User: req.User, Zone: req.Zone, Mode: req.SqlMode})
+	q := session.Question{Statement: req.Statement, Database: req.Database, Table: req.Table,
+		SessionDB: req.SessionDatabase, User: req.User, Zone: req.Zone, Mode: req.SqlMode}
+	for _, role := range req.Roles {
+		q.Roles = append(q.Roles, model.AccountName{Name: role.Name, Host: role.Host})
+	}
+	r, err := s.Answer(out.Context(), q)
 	if err != nil {
 		return wire(err)
 	}
@@ -204,7 +209,7 @@ func (s *Server) Sessions(context.Context, *fepb.SessionsRequest) (*fepb.Session
 	resp := &fepb.SessionsResponse{}
 	for _, p := range s.Parts.Sessions() {
 		resp.Sessions = append(resp.Sessions, &fepb.Session{Id: p.ID, User: p.User, Host: p.Host, Db: p.DB, Command: p.Command,
-			SinceMs: p.Since.UnixMilli(), Text: p.Text, Transaction: openTransaction(p.Txn)})
+			SinceMs: p.Since.UnixMilli(), Text: p.Text, Transaction: openTransaction(p.Txn), Locks: p.Locks, Awaits: p.Awaits})
 	}
 	if s.Parts.Transactions != nil {
 		for _, t := range s.Parts.Transactions() {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"stele/fe/account"
@@ -23,11 +24,15 @@ func (s *Session) changeAccounts(ctx context.Context, n parse.StmtNode, out *out
 		return err
 	}
 	var err error
+	var roles *parse.SetDefaultRoleStmt
+	if with, ok := n.(*parse.DefaultRolesStmt); ok {
+		n, roles = with.StmtNode, with.Default
+	}
 	switch n := n.(type) {
 	case *parse.CreateUserStmt:
-		err = s.createUsers(ctx, n)
+		err = s.createUsers(ctx, n, roles)
 	case *parse.AlterUserStmt:
-		err = s.alterUsers(ctx, n)
+		err = s.alterUsers(ctx, n, roles)
 	case *parse.DropUserStmt:
 		err = s.dropUsers(ctx, n)
 	case *parse.RenameUserStmt:
@@ -38,6 +43,14 @@ func (s *Session) changeAccounts(ctx context.Context, n parse.StmtNode, out *out
 		err = s.grant(ctx, n)
 	case *parse.RevokeStmt:
 		err = s.revoke(ctx, n)
+	case *parse.GrantRoleStmt:
+		err = s.grantRoles(ctx, n, false)
+	case *parse.GrantAdminStmt:
+		err = s.grantRoles(ctx, n.GrantRoleStmt, true)
+	case *parse.RevokeRoleStmt:
+		err = s.revokeRoles(ctx, n)
+	case *parse.SetDefaultRoleStmt:
+		err = s.setDefaultRoles(ctx, n)
 	}
 	if err != nil {
 		return err
@@ -100,17 +113,24 @@ func (s *Session) checkManage(u *model.User) error {
 	if err := s.checkGlobal(model.PrivCreateUser); err != nil {
 		return err
 	}
-	if u != nil && account.RightsOf(u).Holds(model.PrivSuper, "", "") {
+	return s.checkSuper(u)
+}
+
+// checkSuper refuses changes of an account that has SUPER, or can have it by a role, without SUPER.
+func (s *Session) checkSuper(u *model.User) error {
+	if u != nil && account.Utmost(s.sh.Log.Current(), u).Holds(model.PrivSuper, "", "") {
 		return s.checkGlobal(model.PrivSuper)
 	}
 	return nil
 }
 
-func (s *Session) createUsers(ctx context.Context, n *parse.CreateUserStmt) error {
+// createUsers runs CREATE USER, and CREATE ROLE: a role is an account that nobody can log in to.
+func (s *Session) createUsers(ctx context.Context, n *parse.CreateUserStmt, roles *parse.SetDefaultRoleStmt) error {
+	c, need := &accountChanges{verb: "CREATE USER"}, model.PrivCreateUser
 	if n.IsCreateRole {
-		return unsupported("CREATE ROLE")
+		c.verb, need = "CREATE ROLE", need|model.PrivCreateRole
 	}
-	if err := s.checkManage(nil); err != nil {
+	if err := s.checkGlobal(need); err != nil {
 		return err
 	}
 	like, err := accountOptions(n.AuthTokenOrTLSOptions, n.PasswordOrLockOptions,
@@ -118,13 +138,18 @@ func (s *Session) createUsers(ctx context.Context, n *parse.CreateUserStmt) erro
 	if err != nil {
 		return err
 	}
-	c := &accountChanges{verb: "CREATE USER"}
+	if err := s.givesDefaultRoles(roles, &like); err != nil {
+		return err
+	}
+	if locked := true; n.IsCreateRole {
+		like.Locked = &locked
+	}
 	for _, spec := range n.Specs {
 		change := like
 		change.Verb, change.Account = command.AccountCreate, s.nameOf(spec.User)
 		if _, ok := s.sh.Log.Current().Account(change.Account); ok {
 			if n.IfNotExists {
-				s.warn("Note", errno.AccountMissing, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' already exists.")
+				s.warn("Note", errno.AccountExists, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' already exists.")
 			} else {
 				c.fail(change.Account)
 			}
@@ -138,7 +163,7 @@ func (s *Session) createUsers(ctx context.Context, n *parse.CreateUserStmt) erro
 	return s.carryOut(ctx, c)
 }
 
-func (s *Session) alterUsers(ctx context.Context, n *parse.AlterUserStmt) error {
+func (s *Session) alterUsers(ctx context.Context, n *parse.AlterUserStmt, roles *parse.SetDefaultRoleStmt) error {
 	like, err := accountOptions(n.AuthTokenOrTLSOptions, n.PasswordOrLockOptions,
 		len(n.ResourceOptions) > 0 || n.CommentOrAttributeOption != nil || n.ResourceGroupNameOption != nil)
 	if err != nil {
@@ -161,7 +186,7 @@ func (s *Session) alterUsers(ctx context.Context, n *parse.AlterUserStmt) error 
 		}
 		switch {
 		case !ok && n.IfExists:
-			s.warn("Note", errno.AccountExists, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' does not exist.")
+			s.warn("Note", errno.AccountMissing, "Authorization ID '"+change.Account.Name+"'@'"+change.Account.Host+"' does not exist.")
 			continue
 		case !ok:
 			c.fail(change.Account)
@@ -172,32 +197,48 @@ func (s *Session) alterUsers(ctx context.Context, n *parse.AlterUserStmt) error 
 				return err
 			}
 		}
+		if change.DefaultRoles, err = defaultRoles(roles, u); err != nil {
+			return err
+		}
 		c.changes = append(c.changes, change)
 	}
 	return s.carryOut(ctx, c)
 }
 
+// dropUsers runs DROP USER and DROP ROLE.
 func (s *Session) dropUsers(ctx context.Context, n *parse.DropUserStmt) error {
+	c, check := &accountChanges{verb: "DROP USER"}, s.checkManage
 	if n.IsDropRole {
-		return unsupported("DROP ROLE")
+		c.verb, check = "DROP ROLE", s.checkDropRole
 	}
-	c := &accountChanges{verb: "DROP USER"}
 	for _, id := range n.UserList {
 		name := s.nameOf(id)
 		u, ok := s.sh.Log.Current().Account(name)
-		if err := s.checkManage(u); err != nil {
+		if err := check(u); err != nil {
 			return err
 		}
 		switch {
 		case ok:
 			c.changes = append(c.changes, command.AccountChange{Verb: command.AccountDrop, Account: name})
 		case n.IfExists:
-			s.warn("Note", errno.AccountExists, "Authorization ID '"+name.Name+"'@'"+name.Host+"' does not exist.")
+			s.warn("Note", errno.AccountMissing, "Authorization ID '"+name.Name+"'@'"+name.Host+"' does not exist.")
 		default:
 			c.fail(name)
 		}
 	}
 	return s.carryOut(ctx, c)
+}
+
+// checkDropRole is checkManage of DROP ROLE, whose privilege is no right to drop those who log in.
+func (s *Session) checkDropRole(u *model.User) error {
+	need := model.PrivCreateUser
+	if u == nil || u.Locked {
+		need |= model.PrivDropRole
+	}
+	if err := s.checkGlobal(need); err != nil {
+		return err
+	}
+	return s.checkSuper(u)
 }
 
 func (s *Session) renameUsers(ctx context.Context, n *parse.RenameUserStmt) error {
@@ -207,6 +248,9 @@ func (s *Session) renameUsers(ctx context.Context, n *parse.RenameUserStmt) erro
 		u, _ := s.sh.Log.Current().Account(from)
 		if err := s.checkManage(u); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(s.sh.Log.Current().Accounts(), func(u *model.User) bool { return u.Role(from) != nil }) {
+			return sqlErr(errno.RenameRole, "Renaming of a role identifier is forbidden")
 		}
 		c.changes = append(c.changes, command.AccountChange{Verb: command.AccountRename, Account: from, To: &to})
 	}

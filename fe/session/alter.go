@@ -29,6 +29,9 @@ func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *outp
 		return err
 	}
 	defer end()
+	if a.Op == syntax.AlterReorganize || a.Op == syntax.AlterPartitionBy || a.Op == syntax.AlterRemovePartitions {
+		return s.repartition(ctx, a, out)
+	}
 	cat := s.sh.Log.Current()
 	_, t, err := s.findTable(cat, a.Table.DB, a.Table.Table)
 	if err != nil {
@@ -56,6 +59,17 @@ func (s *Session) alterTable(ctx context.Context, st *parse.Statement, out *outp
 		return err
 	}
 	return out.warned(s.warningCount())
+}
+
+// repartition runs REORGANIZE PARTITION, PARTITION BY and REMOVE PARTITIONING, each of which writes all rows anew.
+func (s *Session) repartition(ctx context.Context, a *syntax.AlterTable, out *output) error {
+	name := &parse.TableName{Schema: parse.NewCIStr(a.Table.DB), Name: parse.NewCIStr(a.Table.Table)}
+	return s.changeTable(ctx, name, out, func(dctx *define.Context, t *catalog.Table) (*define.Change, error) {
+		if a.Op == syntax.AlterReorganize {
+			return define.Reorganize(dctx, t, a.Names, a.Defs)
+		}
+		return define.PartitionBy(dctx, t, a.Partition, nil)
+	})
 }
 
 // pickPartitions finds partitions by name, without case.
@@ -146,12 +160,20 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 		return err
 	}
 	if len(parts) >= len(t.Parts) {
-		return sqlErr(errno.LastPartition, "Cannot remove all partitions, use DROP TABLE instead")
+		return lastPartition()
 	}
 	for _, p := range parts {
 		if err := s.apply(ctx, &command.DropPartition{Table: t.ID, Partition: p.ID}); err != nil {
+			now, nerr := s.fresh(ctx, t.ID)
+			if nerr == nil && len(now.Parts) == 1 && now.Parts[0].ID == p.ID { // others were dropped meanwhile
+				return lastPartition()
+			}
 			return err
 		}
 	}
 	return nil
+}
+
+func lastPartition() error {
+	return sqlErr(errno.LastPartition, "Cannot remove all partitions, use DROP TABLE instead")
 }

@@ -8,6 +8,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/types"
 	"stele/sql/define"
 	"stele/sql/plan"
 )
@@ -25,6 +26,9 @@ func (s *Session) copyRows(ctx context.Context, c *define.Change, cmd *command.C
 	if t.Schema.Version != cmd.ExpectVersion {
 		return 0, &catalog.ErrSchemaChanged{Table: t.ID, Given: cmd.ExpectVersion, Current: t.Schema.Version}
 	}
+	if c.Parted && !slices.Equal(partitionsOf(t), partitionsOf(c.From)) { // one came or went before the change began
+		return 0, &catalog.ErrSchemaChanged{Table: t.ID, Given: c.From.Schema.Version, Current: t.Schema.Version}
+	}
 	owner := s.sh.newOwner(s.info.ID)
 	id, short, err := s.sh.Tables.Create(ctx, copyOf(c, t, owner))
 	if err != nil {
@@ -33,6 +37,9 @@ func (s *Session) copyRows(ctx context.Context, c *define.Change, cmd *command.C
 	}
 	s.warnShort(short)
 	cmd.Copy = &command.TableCopy{Table: id, Owner: *owner}
+	if c.Parted {
+		cmd.Copy.Instead = partitionsOf(t)
+	}
 	to, ok := s.sh.Log.Current().TableByID(id)
 	if !ok {
 		return 0, &catalog.ErrNotFound{Kind: "table", Name: c.From.Name}
@@ -48,12 +55,24 @@ func copyOf(c *define.Change, now *catalog.Table, owner *catalog.TableOwner) cat
 	out.ForeignKeys, out.ReferencedBy = nil, nil
 	out.Schema.Version = now.Schema.Version + 1 // the one that the table has when the rows are its own
 	out.Replicas, out.Quorum, out.Medium, out.Colocate, out.ColocatedMs = now.Replicas, now.Quorum, now.Medium, now.Colocate, now.ColocatedMs
-	out.Unique, out.Parts = slices.Clone(c.To.Unique), nil
-	for _, p := range now.Parts {
+	out.Unique, out.Parts = slices.Clone(c.To.Unique), slices.Clone(now.Parts)
+	if c.Parted {
+		out.Parts = slices.Clone(c.To.Parts)
+	}
+	for i := range out.Parts {
+		p := &out.Parts[i]
 		p.ID, p.Tablets, p.CreatedMs = 0, nil, 0
-		out.Parts = append(out.Parts, p)
 	}
 	return out
+}
+
+// partitionsOf are the partitions of a table by their ids.
+func partitionsOf(t *catalog.Table) []types.PartitionID {
+	ids := make([]types.PartitionID, len(t.Parts))
+	for i := range t.Parts {
+		ids[i] = t.Parts[i].ID
+	}
+	return ids
 }
 
 // fillCopy writes the rows of a table into its copy, by one transaction; a try that fails for want of a leader is repeated.

@@ -24,7 +24,8 @@ type Question struct {
 	Statement       string // or
 	Database, Table string
 	SessionDB       string
-	User            string // user@host
+	User            string              // user@host
+	Roles           []model.AccountName // that are active
 	Zone            string
 	Mode            string // sql_mode
 	// Again: it only reads, so it may be asked again when the leader changed under it.
@@ -43,7 +44,7 @@ type Leader interface {
 func (s *Session) question() Question {
 	zone := s.vars.Text("time_zone")
 	mode := s.vars.Text("sql_mode")
-	return Question{SessionDB: s.db, User: s.who(), Zone: zone, Mode: mode}
+	return Question{SessionDB: s.db, User: s.who(), Roles: s.active, Zone: zone, Mode: mode}
 }
 
 // elsewhere reports whether another FE has to answer what is not local.
@@ -89,7 +90,8 @@ func (sh *Shared) answer(ctx context.Context, q Question) (stmt.Result, error) {
 	if ok {
 		e.Account = model.AccountName{Name: u.Name, Host: u.Host}
 	}
-	e.Rights = account.RightsOf(u)
+	e.Roles = account.StillHas(u, q.Roles)
+	e.Rights = account.RightsOf(u, account.Behind(e.Catalog, u, q.Roles)...)
 	if q.Statement == "" {
 		return sh.answerTable(ctx, e, q)
 	}

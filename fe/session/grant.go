@@ -96,10 +96,8 @@ func (s *Session) revoke(ctx context.Context, n *parse.RevokeStmt) error {
 		if ok && !cmd.TakeAll && !slices.ContainsFunc(u.Grants, func(had model.Grant) bool { return had.Database == g.Database && had.Table == g.Table }) {
 			return noSuchGrant(name, g)
 		}
-		if ok && account.RightsOf(u).Holds(model.PrivSuper, "", "") {
-			if err := s.checkGlobal(model.PrivSuper); err != nil {
-				return err
-			}
+		if err := s.checkSuper(u); err != nil {
+			return err
 		}
 		cmd.Accounts = append(cmd.Accounts, name)
 	}

@@ -214,6 +214,7 @@ func (s *Session) takeLocks(ctx context.Context, l *tableLocks) error {
 	id, _ := results[0].Value.(catalog.IDResult)
 	l.id, l.claim = id.ID, owner.Claim
 	s.locked = l
+	s.noteLocks(0)
 	if err := s.awaitLocks(ctx, l); err != nil {
 		s.unlockTables(ctx)
 		return interrupted(ctx, err)
@@ -300,6 +301,7 @@ func (s *Session) unlockTables(ctx context.Context) {
 		return
 	}
 	defer s.sh.claims.end(l.claim)
+	defer s.noteLocks(0)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
 	defer cancel()
 	if err := s.apply(ctx, &command.UnlockTables{ID: l.id}); err != nil {

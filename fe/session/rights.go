@@ -18,6 +18,8 @@ import (
 type granted struct {
 	mark  catalog.AccountsMark
 	of    *account.Rights
+	roles string // that are active, as CURRENT_ROLE() shows them
+	good  bool   // the account itself may do everything
 	table *catalog.Table
 	on    model.Privilege
 }
@@ -32,9 +34,19 @@ func (s *Session) rights() *account.Rights {
 	cat := s.sh.Log.Current()
 	if mark := cat.AccountsMark(); s.granted.of == nil || mark != s.granted.mark {
 		u, _ := cat.Account(s.accountName())
-		s.granted = granted{mark: mark, of: account.RightsOf(u)}
+		own := account.RightsOf(u)
+		s.granted = granted{mark: mark, of: own, roles: account.ListRoles(account.StillHas(u, s.active)), good: own.Holds(model.PrivAll, "", "")}
+		if roles := account.Behind(cat, u, s.active); len(roles) > 0 {
+			s.granted.of = account.RightsOf(u, roles...)
+		}
 	}
 	return s.granted.of
+}
+
+// currentRole is CURRENT_ROLE().
+func (s *Session) currentRole() string {
+	s.rights()
+	return s.granted.roles
 }
 
 // holds reports whether the session may use a table in every way of want. It is asked once a statement, so what was found
@@ -90,8 +102,7 @@ func (s *Session) mayLock(p *plan.ModifyPlan) error {
 
 // MayKill refuses to end a session of another user without SUPER; by is who asks.
 func (sh *Shared) MayKill(by server.ConnInfo, id uint64) error {
-	u, _ := sh.Log.Current().Account(model.AccountName{Name: by.Account.User, Host: by.Account.Host})
-	if account.RightsOf(u).Holds(model.PrivSuper, "", "") {
+	if s, ok := sh.live.Load(by.ID); ok && s.(*Session).rights().Holds(model.PrivSuper, "", "") {
 		return nil
 	}
 	for _, p := range sh.allProcesses() {
@@ -156,7 +167,7 @@ func (s *Session) check(ctx context.Context, needs []account.Need) error {
 
 // grantedForGood reports whether the account is one that may do everything: it is not worth asking the leading FE with every
 // statement whether that was taken from it a moment ago.
-func (s *Session) grantedForGood() bool { return s.granted.of.Holds(model.PrivAll, "", "") }
+func (s *Session) grantedForGood() bool { return s.granted.good }
 
 // checkUse refuses a default database of which the account may know nothing.
 func (s *Session) checkUse(db string) error {

@@ -27,6 +27,7 @@ import (
 	"stele/fe/userlock"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/define"
@@ -164,6 +165,7 @@ type Session struct {
 	before       diagnostics       // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	temps        temporaries
+	active       []model.AccountName // the roles that SET ROLE has activated, or the login
 	granted      granted
 	spoken       spoken
 	account      string // name@host of accountName
@@ -179,6 +181,7 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 	s := &Session{sh: sh, info: info, account: info.Account.User + "@" + info.Account.Host, named: map[string]string{}}
 	s.state = stmt.Process{ID: info.ID, User: info.User, Host: cmp.Or(info.Address, info.Host)}
 	s.freshVars()
+	s.beginRoles()
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
 			return nil, err
@@ -279,6 +282,13 @@ func (s *Session) openTxn() stmt.OpenTxn {
 	return o
 }
 
+// noteLocks records which locks of whole tables the session has, and for which of others it waits.
+func (s *Session) noteLocks(awaits uint64) {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	s.state.Locks, s.state.Awaits = s.lockID(), awaits
+}
+
 // process is what note has recorded.
 func (s *Session) process() stmt.Process {
 	s.stateMu.Lock()
@@ -327,6 +337,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	s.unlockTables(ctx)
 	s.dropTemporaries(ctx)
 	s.freshVars()
+	s.beginRoles()
 	s.spend()
 	s.foundRows = 0
 	s.named = map[string]string{}
@@ -510,7 +521,7 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	case *parse.UseStmt:
 		return s.use(ctx, n, out)
 	case *parse.SetRoleStmt:
-		return s.setRole(n, out)
+		return s.setRole(ctx, n, out)
 	case *parse.SavepointStmt:
 		return s.setSavepoint(n, out)
 	case *parse.ReleaseSavepointStmt:
@@ -523,7 +534,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.kill(ctx, n, out)
 	case *parse.DoStmt:
 		return s.do(ctx, n, params, out)
-	case *parse.CreateUserStmt, *parse.AlterUserStmt, *parse.DropUserStmt, *parse.RenameUserStmt, *parse.SetPwdStmt, *parse.GrantStmt, *parse.RevokeStmt:
+	case *parse.CreateUserStmt, *parse.AlterUserStmt, *parse.DropUserStmt, *parse.RenameUserStmt, *parse.SetPwdStmt, *parse.GrantStmt, *parse.RevokeStmt,
+		*parse.DefaultRolesStmt, *parse.SetDefaultRoleStmt, *parse.GrantRoleStmt, *parse.GrantAdminStmt, *parse.RevokeRoleStmt:
 		return s.changeAccounts(ctx, st.Node, out)
 	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
 		return s.maintain(ctx, st.Node, out)
@@ -535,16 +547,6 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 func isDiagnostic(st *parse.Statement) bool {
 	n, ok := st.Node.(*parse.ShowStmt)
 	return ok && (n.Tp == parse.ShowWarnings || n.Tp == parse.ShowErrors)
-}
-
-// setRole runs SET ROLE. There are no roles, so all that an account has are none.
-func (s *Session) setRole(n *parse.SetRoleStmt, out *output) error {
-	switch n.SetRoleOpt {
-	case parse.SetRoleNone, parse.SetRoleDefault, parse.SetRoleAll:
-		return out.warned(s.warningCount())
-	}
-	role, account := n.RoleList[0], s.accountName()
-	return sqlErr(errno.RoleNotGranted, "`%s`@`%s` is not granted to `%s`@`%s`", role.Username, role.Hostname, account.Name, account.Host)
 }
 
 func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error {

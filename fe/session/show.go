@@ -124,6 +124,8 @@ func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := s.sh.env(cat)
 	e.DB, e.User, e.Zone, e.Warnings, e.WarningCount = s.db, s.who(), s.vars.Zone(), s.warnings.list, s.warnings.count
 	e.Account, e.Rights = s.accountName(), s.rights()
+	u, _ := cat.Account(e.Account)
+	e.Roles = account.StillHas(u, s.active)
 	if len(s.temps) > 0 {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}

@@ -24,7 +24,7 @@ func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan
 	f := s.vars.Now()
 	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.Read, NowMicros: now.UnixMicro(), TimeZone: f.Zone,
 		SafeUpdates: f.SafeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
-		SQLMode: f.SQLMode, User: s.who(), Account: s.account, Version: f.Version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+		SQLMode: f.SQLMode, User: s.who(), Account: s.account, Role: s.currentRole(), Version: f.Version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		TellID: func(id uint64) { s.lastInsertID = id },
 		Params: params, Stats: stats{cat}, System: systemTable}
 }

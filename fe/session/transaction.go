@@ -202,6 +202,8 @@ func (r *retrier) awaitUnlock(ctx context.Context, locks uint64, now time.Time) 
 	if r.unlocked.IsZero() {
 		r.unlocked = now.Add(r.s.tableLockWait())
 	}
+	r.s.noteLocks(locks)
+	defer r.s.noteLocks(0)
 	if !r.s.sh.awaitUnlock(ctx, locks, r.unlocked) {
 		return false
 	}

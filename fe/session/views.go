@@ -203,7 +203,7 @@ func (g guarded) behind(v *catalog.View) (*account.Rights, error) {
 	if !ok {
 		return nil, sqlErr(errno.NoDefiner, "%s", noDefiner(v.Definer))
 	}
-	return account.RightsOf(u), nil
+	return account.RightsOf(u, account.Behind(g.accounts, u, account.AtLogin(u, activatesAll(g.accounts)))...), nil
 }
 
 // mayWriteVia is mayWrite of a table that a statement names by views: each asks for the privileges of those who come to it.

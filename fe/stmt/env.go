@@ -115,6 +115,8 @@ type Process struct {
 	Since   time.Time
 	Text    string
 	Txn     OpenTxn
+	Locks   uint64 // that it has on whole tables, or asks for, by their id in the catalog; 0 = none
+	Awaits  uint64 // locks of another session for which its statement waits; 0 = none
 }
 
 // OpenTxn is the transaction that a session has open; none without Since.
@@ -144,11 +146,12 @@ type ViewFacts struct {
 
 // Env is what a handler may use. Funcs and Control may be nil: what they would tell is then left out.
 type Env struct {
-	Catalog   *catalog.Catalog  // one snapshot for the whole statement
-	DB        string            // the session's default database, "" = none
-	User      string            // user@host of the client
-	Account   model.AccountName // that it came in under
-	Rights    *account.Rights   // of that account; nil = everything
+	Catalog   *catalog.Catalog    // one snapshot for the whole statement
+	DB        string              // the session's default database, "" = none
+	User      string              // user@host of the client
+	Account   model.AccountName   // that it came in under
+	Roles     []model.AccountName // of that account which are active
+	Rights    *account.Rights     // of that account and its active roles; nil = everything
 	Now       time.Time
 	Zone      *time.Location // of the session, nil = UTC
 	Version   string         // of the server, as clients see it

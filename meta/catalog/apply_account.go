@@ -93,17 +93,17 @@ func (d *draft) changeAccount(c *command.AccountChange) error {
 		if key.host == "" {
 			return refused("account %s has no host", key.name)
 		}
-		d.putAccount(amended(&User{Name: key.name, Host: key.host}, c))
-		return nil
+		return d.amendAccount(&User{Name: key.name, Host: key.host}, c)
 	}
 	if !ok {
 		return notFound(kindAccount, key.String())
 	}
 	switch c.Verb {
 	case command.AccountAlter:
-		d.putAccount(amended(old, c))
+		return d.amendAccount(old, c)
 	case command.AccountDrop:
 		d.users = d.users.del(d.o, key)
+		d.takeFromAll(c.Account)
 	case command.AccountRename:
 		return d.renameAccount(old, c.To)
 	default:
@@ -119,6 +119,9 @@ func (d *draft) renameAccount(old *User, to *model.AccountName) error {
 	if _, ok := d.users.get(userName{to.Name, to.Host}); ok {
 		return exists(kindAccount, userName{to.Name, to.Host}.String())
 	}
+	if d.isRole(old.AccountName()) {
+		return refused("account %s is a role of others", userName{old.Name, old.Host})
+	}
 	u := *old
 	u.Name, u.Host = to.Name, to.Host
 	d.users = d.users.del(d.o, userName{old.Name, old.Host})
@@ -126,8 +129,8 @@ func (d *draft) renameAccount(old *User, to *model.AccountName) error {
 	return nil
 }
 
-// amended returns an account with what a change says of it.
-func amended(old *User, c *command.AccountChange) *User {
+// amendAccount puts an account with what a change says of it.
+func (d *draft) amendAccount(old *User, c *command.AccountChange) error {
 	u := *old
 	if c.Login != nil {
 		u.Plugin, u.Auth = c.Login.Plugin, c.Login.Auth
@@ -138,7 +141,11 @@ func amended(old *User, c *command.AccountChange) *User {
 	if c.RequireTLS != nil {
 		u.RequireTLS = *c.RequireTLS
 	}
-	return &u
+	if err := d.amendRoles(&u, c); err != nil {
+		return err
+	}
+	d.putAccount(&u)
+	return nil
 }
 
 func (d *draft) changeGrants(c *command.ChangeGrants) error {

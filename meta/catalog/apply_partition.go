@@ -132,6 +132,9 @@ func (d *draft) dropPartition(c *command.DropPartition) (any, error) {
 	if t.Altering() != 0 {
 		return nil, refusedAltering(t)
 	}
+	if len(t.Parts) == 1 {
+		return nil, refused("table %s: its last partition stays", t.Name)
+	}
 	res := DropResult{Tablets: d.forgetPartition(&t.Parts[at])}
 	t.Parts = slices.Delete(t.Parts, at, at+1)
 	d.tables = d.tables.set(d.o, t.ID, t)

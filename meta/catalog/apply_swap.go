@@ -19,14 +19,20 @@ func (d *draft) swapRows(t *Table, c *command.ChangeTable) (any, error) {
 		return nil, refused("table %s is not the copy of %s that its session has made", from.Name, t.Name)
 	case from.Schema.Version != t.Schema.Version+1:
 		return nil, &ErrSchemaChanged{Table: t.ID, Given: from.Schema.Version, Current: t.Schema.Version}
-	case !alikeParted(t, from):
+	case c.Copy.Instead == nil && !alikeParted(t, from):
 		return nil, refused("table %s: its copy is partitioned otherwise", t.Name)
+	case c.Copy.Instead != nil && !hasPartitions(t, c.Copy.Instead):
+		return nil, refused("table %s: a partition came or went while its rows were copied", t.Name)
 	}
 	res, err := d.dropKeys(t.Unique)
 	if err != nil {
 		return nil, err
 	}
-	res.Tablets = append(res.Tablets, d.takeTablets(t, from)...)
+	if c.Copy.Instead != nil {
+		res.Tablets = append(res.Tablets, d.takePartitions(t, from)...)
+	} else {
+		res.Tablets = append(res.Tablets, d.takeTablets(t, from)...)
+	}
 	last := max(t.HighestColumn(), c.LastColumn)
 	t.Schema = from.Schema
 	t.Schema.TableID, t.LastColumn = t.ID, last
@@ -52,6 +58,41 @@ func alikeParted(a, b *Table) bool {
 	return slices.EqualFunc(a.Parts, b.Parts, func(p, q Partition) bool { return p.TakesAlike(&q) })
 }
 
+// hasPartitions reports whether a table has these partitions and no others.
+func hasPartitions(t *Table, ids []types.PartitionID) bool {
+	return slices.EqualFunc(t.Parts, ids, func(p Partition, id types.PartitionID) bool { return p.ID == id })
+}
+
+// takePartitions gives a table the partitions of its copy, with their tablets and what says which rows they take, and returns the tablets
+// that it had.
+func (d *draft) takePartitions(t, from *Table) (gone []types.TabletID) {
+	for i := range t.Parts {
+		gone = append(gone, d.forgetPartition(&t.Parts[i])...)
+	}
+	t.Parts = slices.Clone(from.Parts)
+	t.Partition, t.HashParts, t.Buckets = from.Partition, from.HashParts, from.Buckets
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		for _, id := range p.Tablets {
+			d.moveTablet(id, t, p, 0)
+		}
+		d.parts = d.parts.set(d.o, p.ID, t.ID)
+	}
+	return gone
+}
+
+// moveTablet gives a tablet of a copy to a partition of the table. Its epoch rises: nothing may come to it any more that was sent to the
+// copy. What an operator has said of the tablet in whose place it comes, 0 = of none, holds for it.
+func (d *draft) moveTablet(id types.TabletID, t *Table, p *Partition, instead types.TabletID) {
+	old, _ := d.tablets.get(id)
+	next := *old
+	next.Table, next.Partition, next.Epoch = t.ID, p.ID, old.Epoch+1
+	if was, ok := d.tablets.get(instead); ok {
+		next.Extra = was.Extra
+	}
+	d.tablets = d.tablets.set(d.o, id, &next)
+}
+
 // dropKeys drops the hidden tables of unique keys.
 func (d *draft) dropKeys(keys []UniqueKey) (DropResult, error) {
 	var res DropResult
@@ -68,20 +109,16 @@ func (d *draft) dropKeys(keys []UniqueKey) (DropResult, error) {
 	return res, nil
 }
 
-// takeTablets gives the partitions of a table the tablets of those of its copy, and returns those that they had. What an operator has said
-// of a tablet holds for the one in its place. The epochs rise: nothing may come to a tablet any more that was sent to the copy.
+// takeTablets gives the partitions of a table the tablets of those of its copy, and returns those that they had.
 func (d *draft) takeTablets(t, from *Table) (gone []types.TabletID) {
 	for i := range t.Parts {
 		p, q := &t.Parts[i], &from.Parts[i]
 		for b, id := range q.Tablets {
-			old, _ := d.tablets.get(id)
-			next := *old
-			next.Table, next.Partition, next.Epoch = t.ID, p.ID, old.Epoch+1
-			if b < len(p.Tablets) && len(p.Tablets) == len(q.Tablets) {
-				was, _ := d.tablets.get(p.Tablets[b])
-				next.Extra = was.Extra
+			instead := types.TabletID(0)
+			if len(p.Tablets) == len(q.Tablets) {
+				instead = p.Tablets[b]
 			}
-			d.tablets = d.tablets.set(d.o, id, &next)
+			d.moveTablet(id, t, p, instead)
 		}
 		for _, id := range p.Tablets {
 			d.dropTablet(id)

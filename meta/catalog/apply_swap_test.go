@@ -86,3 +86,54 @@ func TestRowsAreSwapped(t *testing.T) {
 		}
 	}
 }
+
+// TestPartitionsAreSwapped: a table gets the partitions of its copy, if it still has those that were planned to go.
+func TestPartitionsAreSwapped(t *testing.T) {
+	b := newBench(t)
+	by := &Partitioning{Columns: []types.ColumnID{1}}
+	old := table("t", 10400, types.QuorumMajority, tabletA)
+	old.Table.Partition = by
+	b.must(old)
+	b.must(&command.SetRepairHint{Hints: []RepairHint{{Partition: 10401, Table: 10400, Owner: "o", ExpiresMs: 1 << 40}}})
+	b.must(&command.BeginChange{Table: 10400, ExpectVersion: 1, UntilMs: 5000})
+	owner := TableOwner{FE: "fe1", StartMs: 7, Claim: 3}
+	made := table("t", 10420, types.QuorumMajority, 10600)
+	made.Table.Owner, made.Table.Schema.Version, made.Table.Partition, made.Table.Buckets, made.Table.HashParts = &owner, 3, by, 1, true
+	made.Table.Parts[0].Name, made.Table.Parts[0].Upper = "low", []byte{5}
+	made.Table.Parts = append(made.Table.Parts, Partition{ID: 10422, Name: "high", Lower: []byte{5}, Tablets: []types.TabletID{10610}})
+	second := table("x", 1, types.QuorumMajority, 10610).Tablets[0]
+	made.Tablets = append(made.Tablets, second)
+	b.must(made)
+
+	swap := &command.ChangeTable{Table: 10400, ExpectVersion: 2, Begun: true, Copy: &command.TableCopy{Table: 10420, Owner: owner, Instead: []types.PartitionID{10401}}}
+	for _, others := range [][]types.PartitionID{nil, {10402}, {10401, 10402}} {
+		bad := *swap
+		bad.Copy = &command.TableCopy{Table: 10420, Owner: owner, Instead: others}
+		fails[*ErrRefused](b, &bad)
+	}
+	res := b.must(swap).(DropResult)
+	if len(res.Tablets) != 1 || res.Tablets[0] != tabletA {
+		t.Errorf("dropped are %v", res.Tablets)
+	}
+	tbl, ok := b.c.Table(10007, "t")
+	if !ok || len(tbl.Parts) != 2 || tbl.Parts[0].Name != "low" || tbl.Parts[1].Name != "high" || !tbl.HashParts || tbl.Altering() != 0 || tbl.Schema.TableID != 10400 {
+		t.Fatalf("the table is %+v", tbl)
+	}
+	for _, p := range tbl.Parts {
+		if of, _, known := b.c.TableOfPartition(p.ID); !known || of.ID != 10400 {
+			t.Errorf("partition %d is of %+v", p.ID, of)
+		}
+		if tab, ok := b.c.Tablet(p.Tablets[0]); !ok || tab.Table != 10400 || tab.Partition != p.ID || tab.Epoch != 2 {
+			t.Errorf("the tablet of %s is %+v", p.Name, tab)
+		}
+	}
+	if _, _, known := b.c.TableOfPartition(10401); known {
+		t.Error("the old partition is still known")
+	}
+	if _, hinted := b.c.Hint(10401); hinted {
+		t.Error("the hint of the old partition is still there")
+	}
+	b.must(&command.DropPartition{Table: 10400, Partition: 10422})
+	fails[*ErrRefused](b, &command.DropPartition{Table: 10400, Partition: 10421}) // a table has one
+	b.must(&command.DropTable{ID: 10400})
+}

@@ -13,10 +13,13 @@ import (
 	"stele/meta/model"
 )
 
-// dumbAccounts is the model: a set of (account, level, single privilege).
+// dumbAccounts is the model: a set of (account, level, single privilege), one of roles (account, role) with whether they may be passed on,
+// and one of default roles.
 type dumbAccounts struct {
-	there  map[string]bool
-	grants map[string]bool
+	there    map[string]bool
+	grants   map[string]bool
+	roles    map[[2]string]bool
+	defaults map[[2]string]bool
 }
 
 func grantKeys(name model.AccountName, g Grant) []string {
@@ -30,7 +33,7 @@ func grantKeys(name model.AccountName, g Grant) []string {
 }
 
 func (m *dumbAccounts) clone() *dumbAccounts {
-	return &dumbAccounts{maps.Clone(m.there), maps.Clone(m.grants)}
+	return &dumbAccounts{maps.Clone(m.there), maps.Clone(m.grants), maps.Clone(m.roles), maps.Clone(m.defaults)}
 }
 
 // administered is what checkAdministered asks for, by single bits.
@@ -61,11 +64,17 @@ func (m *dumbAccounts) change(cmd command.Command) *dumbAccounts {
 			if next.there[key] == (ch.Verb == command.AccountCreate) {
 				return nil
 			}
+			if ch.Verb != command.AccountDrop && !next.changeRoles(key, &ch) {
+				return nil
+			}
 			switch ch.Verb {
 			case command.AccountCreate:
 				next.there[key] = true
 			case command.AccountDrop:
 				delete(next.there, key)
+				concerns := func(k [2]string, _ bool) bool { return k[0] == key || k[1] == key }
+				maps.DeleteFunc(next.roles, concerns)
+				maps.DeleteFunc(next.defaults, concerns)
 				maps.DeleteFunc(next.grants, func(k string, _ bool) bool { return len(k) > len(key) && k[:len(key)+1] == key+"/" })
 			}
 		}
@@ -96,6 +105,47 @@ func (m *dumbAccounts) change(cmd command.Command) *dumbAccounts {
 	return next
 }
 
+// changeRoles is false for what is to be refused.
+func (m *dumbAccounts) changeRoles(key string, ch *command.AccountChange) bool {
+	for _, role := range ch.TakeRoles {
+		pair := [2]string{key, role.Name + "@" + role.Host}
+		delete(m.roles, pair)
+		delete(m.defaults, pair)
+	}
+	for _, g := range ch.GiveRoles {
+		role := g.Role.Name + "@" + g.Role.Host
+		if !m.there[role] || m.has(role, key, len(m.there)) {
+			return false
+		}
+		m.roles[[2]string{key, role}] = g.Admin || m.roles[[2]string{key, role}]
+	}
+	if ch.DefaultRoles == nil {
+		return true
+	}
+	maps.DeleteFunc(m.defaults, func(k [2]string, _ bool) bool { return k[0] == key })
+	for _, role := range *ch.DefaultRoles {
+		pair := [2]string{key, role.Name + "@" + role.Host}
+		if _, ok := m.roles[pair]; !ok {
+			return false
+		}
+		m.defaults[pair] = true
+	}
+	return true
+}
+
+// has reports whether an account is a role, or comes to it by so many steps.
+func (m *dumbAccounts) has(account, role string, steps int) bool {
+	if account == role {
+		return true
+	}
+	for pair := range m.roles {
+		if pair[0] == account && steps > 0 && m.has(pair[1], role, steps-1) {
+			return true
+		}
+	}
+	return false
+}
+
 func drawGrant(t *rapid.T) Grant {
 	g := Grant{Privileges: model.Privilege(rapid.Uint64Range(1, 1<<4).Draw(t, "privileges"))}
 	if rapid.Bool().Draw(t, "all") {
@@ -111,13 +161,24 @@ func drawGrant(t *rapid.T) Grant {
 }
 
 func drawAccountCommand(t *rapid.T) command.Command {
-	names := []model.AccountName{model.RootName, {Name: "ann", Host: "%"}, {Name: "ann", Host: "h"}}
+	names := []model.AccountName{model.RootName, {Name: "ann", Host: "%"}, {Name: "ann", Host: "h"}, {Name: "boss", Host: "%"}}
 	name := func() model.AccountName { return rapid.SampledFrom(names).Draw(t, "account") }
 	if rapid.Bool().Draw(t, "accounts") {
 		c := &command.ChangeAccounts{}
 		for range rapid.IntRange(1, 2).Draw(t, "changes") {
 			verb := rapid.SampledFrom([]command.AccountVerb{command.AccountCreate, command.AccountAlter, command.AccountDrop}).Draw(t, "verb")
-			c.Changes = append(c.Changes, command.AccountChange{Verb: verb, Account: name()})
+			ch := command.AccountChange{Verb: verb, Account: name()}
+			for range rapid.IntRange(0, 2).Draw(t, "roles taken") {
+				ch.TakeRoles = append(ch.TakeRoles, name())
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "roles given") {
+				ch.GiveRoles = append(ch.GiveRoles, model.RoleGrant{Role: name(), Admin: rapid.Bool().Draw(t, "admin")})
+			}
+			if rapid.IntRange(0, 3).Draw(t, "defaults") == 0 {
+				defaults := []model.AccountName{name(), name()}[:rapid.IntRange(0, 2).Draw(t, "how many")]
+				ch.DefaultRoles = &defaults
+			}
+			c.Changes = append(c.Changes, ch)
 		}
 		return c
 	}
@@ -138,7 +199,7 @@ func TestGrantsAreASetOfSinglePrivileges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &dumbAccounts{map[string]bool{"root@%": true}, map[string]bool{}}
+		m := &dumbAccounts{map[string]bool{"root@%": true}, map[string]bool{}, map[[2]string]bool{}, map[[2]string]bool{}}
 		for _, k := range grantKeys(model.RootName, Grant{Privileges: model.PrivAll}) {
 			m.grants[k] = true
 		}
@@ -167,8 +228,15 @@ func TestGrantsAreASetOfSinglePrivileges(t *testing.T) {
 		}
 		for _, c := range []*Catalog{c, back} {
 			there, grants := map[string]bool{}, map[string]bool{}
+			roles, defaults := map[[2]string]bool{}, map[[2]string]bool{}
 			for _, u := range c.Accounts() {
 				there[u.Name+"@"+u.Host] = true
+				for _, g := range u.Roles {
+					roles[[2]string{u.Name + "@" + u.Host, g.Role.Name + "@" + g.Role.Host}] = g.Admin
+				}
+				for _, r := range u.DefaultRoles {
+					defaults[[2]string{u.Name + "@" + u.Host, r.Name + "@" + r.Host}] = true
+				}
 				for i, g := range u.Grants {
 					if i > 0 && (u.Grants[i-1].Database+"\x00"+u.Grants[i-1].Table) >= g.Database+"\x00"+g.Table {
 						t.Fatalf("grants out of order: %v", u.Grants)
@@ -177,6 +245,9 @@ func TestGrantsAreASetOfSinglePrivileges(t *testing.T) {
 						grants[k] = true
 					}
 				}
+			}
+			if !maps.Equal(roles, m.roles) || !maps.Equal(defaults, m.defaults) {
+				t.Fatalf("roles %v, default ones %v, want %v", roles, defaults, m)
 			}
 			if !maps.Equal(there, m.there) || !maps.Equal(grants, m.grants) {
 				t.Fatalf("accounts %v, grants %v, want %v", slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(grants)), m)
@@ -202,4 +273,7 @@ func TestAccountsAreRenamedAndLocked(t *testing.T) {
 	_ = fails[*ErrRefused](b, &command.ChangeAccounts{Changes: []command.AccountChange{{Verb: command.AccountAlter, Account: model.RootName, Locked: &yes}}})
 	_ = fails[*ErrRefused](b, &command.ChangeAccounts{Changes: []command.AccountChange{{Verb: command.AccountDrop, Account: model.RootName}}})
 	_ = fails[*ErrNotFound](b, &command.ChangeGrants{Accounts: []model.AccountName{ann}, TakeAll: true})
+
+	b.must(&command.ChangeAccounts{Changes: []command.AccountChange{{Verb: command.AccountAlter, Account: model.RootName, GiveRoles: []model.RoleGrant{{Role: eve}}}}})
+	_ = fails[*ErrRefused](b, &command.ChangeAccounts{Changes: []command.AccountChange{{Verb: command.AccountRename, Account: eve, To: &ann}}})
 }

@@ -28,6 +28,11 @@ type AccountChange struct {
 	Login      *Login `cbor:"4,keyasint,omitempty"`
 	Locked     *bool  `cbor:"5,keyasint,omitempty"`
 	RequireTLS *bool  `cbor:"6,keyasint,omitempty"`
+	// TakeRoles and GiveRoles change which roles the account has, in this order.
+	TakeRoles []model.AccountName `cbor:"7,keyasint,omitempty"`
+	GiveRoles []model.RoleGrant   `cbor:"8,keyasint,omitempty"`
+	// DefaultRoles are those that are active in a new session, all of which the account must have by then.
+	DefaultRoles *[]model.AccountName `cbor:"9,keyasint,omitempty"`
 }
 
 // Login is how an account proves who it is.

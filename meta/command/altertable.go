@@ -66,6 +66,8 @@ type ChangeTable struct {
 type TableCopy struct {
 	Table types.TableID    `cbor:"1,keyasint"`
 	Owner model.TableOwner `cbor:"2,keyasint"`
+	// Instead, when set, are the partitions of the table in whose place come those of the copy, by which rows are parted otherwise.
+	Instead []types.PartitionID `cbor:"3,keyasint,omitempty"`
 }
 
 // BegunTable is a table that nobody else writes to since BeginChange, by the version of its schema since then.

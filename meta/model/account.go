@@ -1,5 +1,11 @@
 package model
 
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
 // User is an account. Who comes in under it, and what its grants allow, is the business of the layer that checks them.
 type User struct {
 	Name   string  `cbor:"1,keyasint"`
@@ -11,12 +17,40 @@ type User struct {
 	Locked bool `cbor:"6,keyasint,omitempty"`
 	// RequireTLS: clients without TLS are turned away.
 	RequireTLS bool `cbor:"7,keyasint,omitempty"`
+	// Roles are the accounts that were granted to this one, by name and host: what they may do it may, in a session that has them active.
+	Roles []RoleGrant `cbor:"8,keyasint,omitempty"`
+	// DefaultRoles are those of Roles that are active when a session begins, by name and host.
+	DefaultRoles []AccountName `cbor:"9,keyasint,omitempty"`
+}
+
+// RoleGrant is a role that an account has. Any account may be the role of others.
+type RoleGrant struct {
+	Role AccountName `cbor:"1,keyasint"`
+	// Admin: the account may grant the role to others, and take it from them.
+	Admin bool `cbor:"2,keyasint,omitempty"`
 }
 
 // AccountName names an account.
 type AccountName struct {
 	Name string `cbor:"1,keyasint"`
 	Host string `cbor:"2,keyasint"`
+}
+
+// Compare orders accounts by name and host.
+func (n AccountName) Compare(other AccountName) int {
+	return cmp.Or(strings.Compare(n.Name, other.Name), strings.Compare(n.Host, other.Host))
+}
+
+// AccountName names the account.
+func (u *User) AccountName() AccountName { return AccountName{u.Name, u.Host} }
+
+// Role finds a role among those that were granted to the account itself; nil = it is not there.
+func (u *User) Role(name AccountName) *RoleGrant {
+	i, ok := slices.BinarySearchFunc(u.Roles, name, func(r RoleGrant, n AccountName) int { return r.Role.Compare(n) })
+	if !ok {
+		return nil
+	}
+	return &u.Roles[i]
 }
 
 // Grant gives privileges on *.*, a database or a table.

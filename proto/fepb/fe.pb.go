@@ -124,7 +124,7 @@ func (x UserLockRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UserLockRequest_Kind.Descriptor instead.
 func (UserLockRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{31, 0}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{32, 0}
 }
 
 type Replica struct {
@@ -854,6 +854,7 @@ type AskRequest struct {
 	User            string                 `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"` // user@host
 	Zone            string                 `protobuf:"bytes,7,opt,name=zone,proto3" json:"zone,omitempty"` // of the session, by name or offset
 	SqlMode         string                 `protobuf:"bytes,8,opt,name=sql_mode,json=sqlMode,proto3" json:"sql_mode,omitempty"`
+	Roles           []*Role                `protobuf:"bytes,9,rep,name=roles,proto3" json:"roles,omitempty"` // that are active
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -944,6 +945,65 @@ func (x *AskRequest) GetSqlMode() string {
 	return ""
 }
 
+func (x *AskRequest) GetRoles() []*Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+type Role struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Role) Reset() {
+	*x = Role{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Role) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Role) ProtoMessage() {}
+
+func (x *Role) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Role.ProtoReflect.Descriptor instead.
+func (*Role) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Role) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Role) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
 type AskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first message has what is not rows, the others one batch each.
@@ -955,7 +1015,7 @@ type AskResponse struct {
 
 func (x *AskResponse) Reset() {
 	*x = AskResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1027,7 @@ func (x *AskResponse) String() string {
 func (*AskResponse) ProtoMessage() {}
 
 func (x *AskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1040,7 @@ func (x *AskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskResponse.ProtoReflect.Descriptor instead.
 func (*AskResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{11}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AskResponse) GetHead() []byte {
@@ -1008,7 +1068,7 @@ type SuspectRequest struct {
 
 func (x *SuspectRequest) Reset() {
 	*x = SuspectRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1080,7 @@ func (x *SuspectRequest) String() string {
 func (*SuspectRequest) ProtoMessage() {}
 
 func (x *SuspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1093,7 @@ func (x *SuspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectRequest.ProtoReflect.Descriptor instead.
 func (*SuspectRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{12}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SuspectRequest) GetFe() string {
@@ -1065,7 +1125,7 @@ type SuspectResponse struct {
 
 func (x *SuspectResponse) Reset() {
 	*x = SuspectResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1137,7 @@ func (x *SuspectResponse) String() string {
 func (*SuspectResponse) ProtoMessage() {}
 
 func (x *SuspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1150,7 @@ func (x *SuspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectResponse.ProtoReflect.Descriptor instead.
 func (*SuspectResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{13}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{14}
 }
 
 type BeatRequest struct {
@@ -1105,7 +1165,7 @@ type BeatRequest struct {
 
 func (x *BeatRequest) Reset() {
 	*x = BeatRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1177,7 @@ func (x *BeatRequest) String() string {
 func (*BeatRequest) ProtoMessage() {}
 
 func (x *BeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1190,7 @@ func (x *BeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatRequest.ProtoReflect.Descriptor instead.
 func (*BeatRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{14}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BeatRequest) GetLeader() string {
@@ -1179,7 +1239,7 @@ type BeatResponse struct {
 
 func (x *BeatResponse) Reset() {
 	*x = BeatResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1251,7 @@ func (x *BeatResponse) String() string {
 func (*BeatResponse) ProtoMessage() {}
 
 func (x *BeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1264,7 @@ func (x *BeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatResponse.ProtoReflect.Descriptor instead.
 func (*BeatResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{15}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BeatResponse) GetName() string {
@@ -1293,7 +1353,7 @@ type Stranger struct {
 
 func (x *Stranger) Reset() {
 	*x = Stranger{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1365,7 @@ func (x *Stranger) String() string {
 func (*Stranger) ProtoMessage() {}
 
 func (x *Stranger) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1378,7 @@ func (x *Stranger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
 func (*Stranger) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Stranger) GetVia() string {
@@ -1379,7 +1439,7 @@ type ActiveRequest struct {
 
 func (x *ActiveRequest) Reset() {
 	*x = ActiveRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1451,7 @@ func (x *ActiveRequest) String() string {
 func (*ActiveRequest) ProtoMessage() {}
 
 func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1464,7 @@ func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveRequest.ProtoReflect.Descriptor instead.
 func (*ActiveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActiveRequest) GetTxnIds() []uint64 {
@@ -1423,7 +1483,7 @@ type ActiveResponse struct {
 
 func (x *ActiveResponse) Reset() {
 	*x = ActiveResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1495,7 @@ func (x *ActiveResponse) String() string {
 func (*ActiveResponse) ProtoMessage() {}
 
 func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1508,7 @@ func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveResponse.ProtoReflect.Descriptor instead.
 func (*ActiveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActiveResponse) GetTxnIds() []uint64 {
@@ -1466,7 +1526,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1538,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1551,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
 }
 
 type Session struct {
@@ -1504,13 +1564,15 @@ type Session struct {
 	SinceMs       int64                  `protobuf:"varint,6,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
 	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
 	Transaction   *OpenTransaction       `protobuf:"bytes,8,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	Locks         uint64                 `protobuf:"varint,9,opt,name=locks,proto3" json:"locks,omitempty"`    // of whole tables, 0 = none
+	Awaits        uint64                 `protobuf:"varint,10,opt,name=awaits,proto3" json:"awaits,omitempty"` // locks of another session, 0 = none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1584,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1597,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Session) GetId() uint64 {
@@ -1594,6 +1656,20 @@ func (x *Session) GetTransaction() *OpenTransaction {
 	return nil
 }
 
+func (x *Session) GetLocks() uint64 {
+	if x != nil {
+		return x.Locks
+	}
+	return 0
+}
+
+func (x *Session) GetAwaits() uint64 {
+	if x != nil {
+		return x.Awaits
+	}
+	return 0
+}
+
 // OpenTransaction is what a session has open.
 type OpenTransaction struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1684,7 @@ type OpenTransaction struct {
 
 func (x *OpenTransaction) Reset() {
 	*x = OpenTransaction{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1696,7 @@ func (x *OpenTransaction) String() string {
 func (*OpenTransaction) ProtoMessage() {}
 
 func (x *OpenTransaction) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1709,7 @@ func (x *OpenTransaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenTransaction.ProtoReflect.Descriptor instead.
 func (*OpenTransaction) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OpenTransaction) GetId() uint64 {
@@ -1681,7 +1757,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1769,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1782,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -1734,7 +1810,7 @@ type RunningTransaction struct {
 
 func (x *RunningTransaction) Reset() {
 	*x = RunningTransaction{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1822,7 @@ func (x *RunningTransaction) String() string {
 func (*RunningTransaction) ProtoMessage() {}
 
 func (x *RunningTransaction) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1835,7 @@ func (x *RunningTransaction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningTransaction.ProtoReflect.Descriptor instead.
 func (*RunningTransaction) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RunningTransaction) GetId() uint64 {
@@ -1786,7 +1862,7 @@ type UsesRequest struct {
 
 func (x *UsesRequest) Reset() {
 	*x = UsesRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1874,7 @@ func (x *UsesRequest) String() string {
 func (*UsesRequest) ProtoMessage() {}
 
 func (x *UsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1887,7 @@ func (x *UsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsesRequest.ProtoReflect.Descriptor instead.
 func (*UsesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UsesRequest) GetTables() []uint64 {
@@ -1837,7 +1913,7 @@ type UsesResponse struct {
 
 func (x *UsesResponse) Reset() {
 	*x = UsesResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1925,7 @@ func (x *UsesResponse) String() string {
 func (*UsesResponse) ProtoMessage() {}
 
 func (x *UsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1938,7 @@ func (x *UsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsesResponse.ProtoReflect.Descriptor instead.
 func (*UsesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UsesResponse) GetBusy() bool {
@@ -1882,7 +1958,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1970,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +1983,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1933,7 +2009,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2021,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2034,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1983,7 +2059,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2071,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2084,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -2071,7 +2147,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2159,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2172,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -2131,7 +2207,7 @@ type HeldLock struct {
 
 func (x *HeldLock) Reset() {
 	*x = HeldLock{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2219,7 @@ func (x *HeldLock) String() string {
 func (*HeldLock) ProtoMessage() {}
 
 func (x *HeldLock) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2232,7 @@ func (x *HeldLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
 func (*HeldLock) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{30}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HeldLock) GetName() string {
@@ -2190,7 +2266,7 @@ type UserLockRequest struct {
 
 func (x *UserLockRequest) Reset() {
 	*x = UserLockRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2278,7 @@ func (x *UserLockRequest) String() string {
 func (*UserLockRequest) ProtoMessage() {}
 
 func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[31]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2291,7 @@ func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockRequest.ProtoReflect.Descriptor instead.
 func (*UserLockRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{31}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UserLockRequest) GetFe() string {
@@ -2297,7 +2373,7 @@ type UserLockResponse struct {
 
 func (x *UserLockResponse) Reset() {
 	*x = UserLockResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2309,7 +2385,7 @@ func (x *UserLockResponse) String() string {
 func (*UserLockResponse) ProtoMessage() {}
 
 func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[32]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2322,7 +2398,7 @@ func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserLockResponse.ProtoReflect.Descriptor instead.
 func (*UserLockResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{32}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UserLockResponse) GetTerm() uint64 {
@@ -2391,7 +2467,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2479,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[33]
+	mi := &file_proto_fepb_fe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2521,7 @@ type ReportResponse_Behind struct {
 
 func (x *ReportResponse_Behind) Reset() {
 	*x = ReportResponse_Behind{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[34]
+	mi := &file_proto_fepb_fe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2457,7 +2533,7 @@ func (x *ReportResponse_Behind) String() string {
 func (*ReportResponse_Behind) ProtoMessage() {}
 
 func (x *ReportResponse_Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[34]
+	mi := &file_proto_fepb_fe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2580,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[35]
+	mi := &file_proto_fepb_fe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2516,7 +2592,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[35]
+	mi := &file_proto_fepb_fe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +2632,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[36]
+	mi := &file_proto_fepb_fe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2644,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[36]
+	mi := &file_proto_fepb_fe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2754,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x02fe\x18\x01 \x01(\tR\x02fe\"G\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1c\n" +
-	"\x04mark\x18\x02 \x01(\v2\b.fe.MarkR\x04mark\"\xda\x01\n" +
+	"\x04mark\x18\x02 \x01(\v2\b.fe.MarkR\x04mark\"\xfa\x01\n" +
 	"\n" +
 	"AskRequest\x12\x0e\n" +
 	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1c\n" +
@@ -2688,7 +2764,11 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x10session_database\x18\x05 \x01(\tR\x0fsessionDatabase\x12\x12\n" +
 	"\x04user\x18\x06 \x01(\tR\x04user\x12\x12\n" +
 	"\x04zone\x18\a \x01(\tR\x04zone\x12\x19\n" +
-	"\bsql_mode\x18\b \x01(\tR\asqlMode\"7\n" +
+	"\bsql_mode\x18\b \x01(\tR\asqlMode\x12\x1e\n" +
+	"\x05roles\x18\t \x03(\v2\b.fe.RoleR\x05roles\".\n" +
+	"\x04Role\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\"7\n" +
 	"\vAskResponse\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\fR\x04head\x12\x14\n" +
 	"\x05batch\x18\x02 \x01(\fR\x05batch\"V\n" +
@@ -2728,7 +2808,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\")\n" +
 	"\x0eActiveResponse\x12\x17\n" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\"\x11\n" +
-	"\x0fSessionsRequest\"\xd1\x01\n" +
+	"\x0fSessionsRequest\"\xff\x01\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
@@ -2737,7 +2817,10 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\acommand\x18\x05 \x01(\tR\acommand\x12\x19\n" +
 	"\bsince_ms\x18\x06 \x01(\x03R\asinceMs\x12\x12\n" +
 	"\x04text\x18\a \x01(\tR\x04text\x125\n" +
-	"\vtransaction\x18\b \x01(\v2\x13.fe.OpenTransactionR\vtransaction\"\x92\x01\n" +
+	"\vtransaction\x18\b \x01(\v2\x13.fe.OpenTransactionR\vtransaction\x12\x14\n" +
+	"\x05locks\x18\t \x01(\x04R\x05locks\x12\x16\n" +
+	"\x06awaits\x18\n" +
+	" \x01(\x04R\x06awaits\"\x92\x01\n" +
 	"\x0fOpenTransaction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x19\n" +
 	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\x12\x19\n" +
@@ -2835,7 +2918,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0),  // 0: fe.ResolveResponse.Outcome
 	(UserLockRequest_Kind)(0),     // 1: fe.UserLockRequest.Kind
@@ -2850,83 +2933,85 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*ReadIndexRequest)(nil),      // 10: fe.ReadIndexRequest
 	(*ReadIndexResponse)(nil),     // 11: fe.ReadIndexResponse
 	(*AskRequest)(nil),            // 12: fe.AskRequest
-	(*AskResponse)(nil),           // 13: fe.AskResponse
-	(*SuspectRequest)(nil),        // 14: fe.SuspectRequest
-	(*SuspectResponse)(nil),       // 15: fe.SuspectResponse
-	(*BeatRequest)(nil),           // 16: fe.BeatRequest
-	(*BeatResponse)(nil),          // 17: fe.BeatResponse
-	(*Stranger)(nil),              // 18: fe.Stranger
-	(*ActiveRequest)(nil),         // 19: fe.ActiveRequest
-	(*ActiveResponse)(nil),        // 20: fe.ActiveResponse
-	(*SessionsRequest)(nil),       // 21: fe.SessionsRequest
-	(*Session)(nil),               // 22: fe.Session
-	(*OpenTransaction)(nil),       // 23: fe.OpenTransaction
-	(*SessionsResponse)(nil),      // 24: fe.SessionsResponse
-	(*RunningTransaction)(nil),    // 25: fe.RunningTransaction
-	(*UsesRequest)(nil),           // 26: fe.UsesRequest
-	(*UsesResponse)(nil),          // 27: fe.UsesResponse
-	(*KillRequest)(nil),           // 28: fe.KillRequest
-	(*KillResponse)(nil),          // 29: fe.KillResponse
-	(*JoinRequest)(nil),           // 30: fe.JoinRequest
-	(*JoinResponse)(nil),          // 31: fe.JoinResponse
-	(*HeldLock)(nil),              // 32: fe.HeldLock
-	(*UserLockRequest)(nil),       // 33: fe.UserLockRequest
-	(*UserLockResponse)(nil),      // 34: fe.UserLockResponse
-	(*ReportResponse_Drop)(nil),   // 35: fe.ReportResponse.Drop
-	(*ReportResponse_Behind)(nil), // 36: fe.ReportResponse.Behind
-	(*ResolveRequest_Item)(nil),   // 37: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil),  // 38: fe.ResolveResponse.Item
+	(*Role)(nil),                  // 13: fe.Role
+	(*AskResponse)(nil),           // 14: fe.AskResponse
+	(*SuspectRequest)(nil),        // 15: fe.SuspectRequest
+	(*SuspectResponse)(nil),       // 16: fe.SuspectResponse
+	(*BeatRequest)(nil),           // 17: fe.BeatRequest
+	(*BeatResponse)(nil),          // 18: fe.BeatResponse
+	(*Stranger)(nil),              // 19: fe.Stranger
+	(*ActiveRequest)(nil),         // 20: fe.ActiveRequest
+	(*ActiveResponse)(nil),        // 21: fe.ActiveResponse
+	(*SessionsRequest)(nil),       // 22: fe.SessionsRequest
+	(*Session)(nil),               // 23: fe.Session
+	(*OpenTransaction)(nil),       // 24: fe.OpenTransaction
+	(*SessionsResponse)(nil),      // 25: fe.SessionsResponse
+	(*RunningTransaction)(nil),    // 26: fe.RunningTransaction
+	(*UsesRequest)(nil),           // 27: fe.UsesRequest
+	(*UsesResponse)(nil),          // 28: fe.UsesResponse
+	(*KillRequest)(nil),           // 29: fe.KillRequest
+	(*KillResponse)(nil),          // 30: fe.KillResponse
+	(*JoinRequest)(nil),           // 31: fe.JoinRequest
+	(*JoinResponse)(nil),          // 32: fe.JoinResponse
+	(*HeldLock)(nil),              // 33: fe.HeldLock
+	(*UserLockRequest)(nil),       // 34: fe.UserLockRequest
+	(*UserLockResponse)(nil),      // 35: fe.UserLockResponse
+	(*ReportResponse_Drop)(nil),   // 36: fe.ReportResponse.Drop
+	(*ReportResponse_Behind)(nil), // 37: fe.ReportResponse.Behind
+	(*ResolveRequest_Item)(nil),   // 38: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil),  // 39: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	2,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	35, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	36, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
-	37, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	38, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	36, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	37, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
+	38, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	39, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
 	9,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
 	9,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
-	18, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
-	23, // 8: fe.Session.transaction:type_name -> fe.OpenTransaction
-	22, // 9: fe.SessionsResponse.sessions:type_name -> fe.Session
-	25, // 10: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
-	1,  // 11: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
-	32, // 12: fe.UserLockRequest.lock:type_name -> fe.HeldLock
-	32, // 13: fe.UserLockRequest.held:type_name -> fe.HeldLock
-	32, // 14: fe.UserLockResponse.lost:type_name -> fe.HeldLock
-	0,  // 15: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	3,  // 16: fe.Frontend.Report:input_type -> fe.ReportRequest
-	5,  // 17: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	7,  // 18: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	7,  // 19: fe.Frontend.ProposeTagged:input_type -> fe.ProposeRequest
-	10, // 20: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	12, // 21: fe.Frontend.Ask:input_type -> fe.AskRequest
-	14, // 22: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	16, // 23: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	19, // 24: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	21, // 25: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	28, // 26: fe.Frontend.Kill:input_type -> fe.KillRequest
-	30, // 27: fe.Frontend.Join:input_type -> fe.JoinRequest
-	33, // 28: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
-	26, // 29: fe.Frontend.Uses:input_type -> fe.UsesRequest
-	4,  // 30: fe.Frontend.Report:output_type -> fe.ReportResponse
-	6,  // 31: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	8,  // 32: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	8,  // 33: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
-	11, // 34: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	13, // 35: fe.Frontend.Ask:output_type -> fe.AskResponse
-	15, // 36: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	17, // 37: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	20, // 38: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	24, // 39: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	29, // 40: fe.Frontend.Kill:output_type -> fe.KillResponse
-	31, // 41: fe.Frontend.Join:output_type -> fe.JoinResponse
-	34, // 42: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
-	27, // 43: fe.Frontend.Uses:output_type -> fe.UsesResponse
-	30, // [30:44] is the sub-list for method output_type
-	16, // [16:30] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 7: fe.AskRequest.roles:type_name -> fe.Role
+	19, // 8: fe.BeatResponse.strangers:type_name -> fe.Stranger
+	24, // 9: fe.Session.transaction:type_name -> fe.OpenTransaction
+	23, // 10: fe.SessionsResponse.sessions:type_name -> fe.Session
+	26, // 11: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
+	1,  // 12: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
+	33, // 13: fe.UserLockRequest.lock:type_name -> fe.HeldLock
+	33, // 14: fe.UserLockRequest.held:type_name -> fe.HeldLock
+	33, // 15: fe.UserLockResponse.lost:type_name -> fe.HeldLock
+	0,  // 16: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	3,  // 17: fe.Frontend.Report:input_type -> fe.ReportRequest
+	5,  // 18: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	7,  // 19: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	7,  // 20: fe.Frontend.ProposeTagged:input_type -> fe.ProposeRequest
+	10, // 21: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	12, // 22: fe.Frontend.Ask:input_type -> fe.AskRequest
+	15, // 23: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	17, // 24: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	20, // 25: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	22, // 26: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	29, // 27: fe.Frontend.Kill:input_type -> fe.KillRequest
+	31, // 28: fe.Frontend.Join:input_type -> fe.JoinRequest
+	34, // 29: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
+	27, // 30: fe.Frontend.Uses:input_type -> fe.UsesRequest
+	4,  // 31: fe.Frontend.Report:output_type -> fe.ReportResponse
+	6,  // 32: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	8,  // 33: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	8,  // 34: fe.Frontend.ProposeTagged:output_type -> fe.ProposeResponse
+	11, // 35: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	14, // 36: fe.Frontend.Ask:output_type -> fe.AskResponse
+	16, // 37: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	18, // 38: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	21, // 39: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	25, // 40: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	30, // 41: fe.Frontend.Kill:output_type -> fe.KillResponse
+	32, // 42: fe.Frontend.Join:output_type -> fe.JoinResponse
+	35, // 43: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
+	28, // 44: fe.Frontend.Uses:output_type -> fe.UsesResponse
+	31, // [31:45] is the sub-list for method output_type
+	17, // [17:31] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2940,7 +3025,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

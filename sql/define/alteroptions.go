@@ -16,8 +16,8 @@ func collationNote(name string) string {
 // alterClauses names clauses of ALTER TABLE that are not done.
 var alterClauses = map[ast.AlterTableType]string{
 	ast.AlterTableIndexInvisible: "ALTER INDEX", ast.AlterTableOrderByColumns: "ORDER BY",
-	ast.AlterTablePartition: "PARTITION BY", ast.AlterTableAddPartitions: "ADD PARTITION PARTITIONS", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING",
-	ast.AlterTableCoalescePartitions: "COALESCE PARTITION", ast.AlterTableReorganizePartition: "REORGANIZE PARTITION",
+	ast.AlterTablePartition: "PARTITION BY beside other clauses", ast.AlterTableAddPartitions: "ADD PARTITION PARTITIONS", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING beside other clauses",
+	ast.AlterTableCoalescePartitions: "COALESCE PARTITION", ast.AlterTableReorganizePartition: "REORGANIZE PARTITION without partitions",
 	ast.AlterTableExchangePartition: "EXCHANGE PARTITION", ast.AlterTableRebuildPartition: "REBUILD PARTITION",
 	ast.AlterTableOptimizePartition: "OPTIMIZE PARTITION", ast.AlterTableRepairPartition: "REPAIR PARTITION",
 	ast.AlterTableCheckPartitions: "CHECK PARTITION", ast.AlterTableDiscardTablespace: "DISCARD TABLESPACE",
@@ -38,6 +38,9 @@ var alterParts = func() map[ast.AlterTableType]bool {
 
 // RefusedAlter refuses an ALTER TABLE for what of it is not done.
 func RefusedAlter(stmt *ast.AlterTableStmt) error {
+	if partitionsAlone(stmt) != nil {
+		return nil
+	}
 	for _, spec := range stmt.Specs {
 		if clause := alterClauses[spec.Tp]; clause != "" {
 			return refuse("ALTER TABLE ... " + clause)
@@ -52,6 +55,14 @@ func RefusedAlter(stmt *ast.AlterTableStmt) error {
 		}
 	}
 	return nil
+}
+
+// partitionsAlone returns the PARTITION BY of a statement that says nothing else.
+func partitionsAlone(stmt *ast.AlterTableStmt) *ast.PartitionOptions {
+	if len(stmt.Specs) != 1 || stmt.Specs[0].Tp != ast.AlterTablePartition {
+		return nil
+	}
+	return stmt.Specs[0].Partition
 }
 
 // option carries out a table option. The others ask for what needs no work here: another engine, storage options, a character set in

@@ -19,6 +19,8 @@ type Change struct {
 	To *catalog.Table
 	// Columns says that columns change: what was planned by the ones before must not be committed.
 	Columns bool
+	// Parted says that the table gets other partitions, in the place of those of From.
+	Parted bool
 	// Rename is the new name, nil = none.
 	Rename *ast.TableName
 	// AutoIncrement is the lowest number to be drawn from now on, 0 = as before.
@@ -103,6 +105,9 @@ func newTableAlterer(ctx *Context, t *catalog.Table) *tableAlterer {
 // AlterTable works out an ALTER TABLE that RefusedAlter has nothing against. As in MySQL its clauses are no sequence: what goes is gone
 // before anything comes, and keys and constraints are over the columns that there are in the end.
 func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Change, error) {
+	if hash := partitionsAlone(stmt); hash != nil {
+		return PartitionBy(ctx, t, nil, hash)
+	}
 	a := newTableAlterer(ctx, t)
 	for _, step := range []func(*ast.AlterTableSpec) error{a.dropped, a.renamed} {
 		for _, spec := range stmt.Specs {

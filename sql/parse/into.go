@@ -6,6 +6,9 @@ import (
 	"stele/sql/syntax"
 )
 
+// IntoFile names a query whose rows would go to a file, with the way out.
+const IntoFile = "SELECT ... INTO OUTFILE and DUMPFILE, as no frontend writes files: let the client write them, mysql --batch does"
+
 // IntoStmt is a query whose one row goes to user variables: SELECT ... INTO @a, @b.
 type IntoStmt struct {
 	StmtNode // the query
@@ -26,11 +29,12 @@ func (r *repair) intoVars() {
 			depth--
 		case depth == 0 && r.is(i, "INTO") && r.isUserVar(i+1):
 			end := i + 1
-			r.into = append(r.into, strings.ToLower(r.value(end)))
+			vars := []string{strings.ToLower(r.value(end))}
 			for r.is(end+1, ",") && r.isUserVar(end+2) {
 				end += 2
-				r.into = append(r.into, strings.ToLower(r.value(end)))
+				vars = append(vars, strings.ToLower(r.value(end)))
 			}
+			r.wrap = func(n StmtNode) StmtNode { return &IntoStmt{n, vars} }
 			r.overwrite(r.toks[i].Start, r.toks[end].End, "")
 			return
 		}

@@ -273,6 +273,9 @@ func TestRepairs(t *testing.T) {
 		{"insert into t (a,b) values (1,2) as `n`(x, y)\non duplicate key update a = x + n.Y + b", "INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+VALUES(`b`)+`b`"},
 		{"insert into t set a = 1 as new on duplicate key update a = new.a", "INSERT INTO `t` SET `a`=1 ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)"},
 		{"set persist max_connections = 5, @@persist.wait_timeout = 6, @x = 7", "SET @@GLOBAL.`max_connections`=5, @@GLOBAL.`wait_timeout`=6, @`x`=7"},
+		{"create user a@h identified by 'x' default role `r`@`%`, s require none", "CREATE USER `a`@`h` IDENTIFIED BY 'x' REQUIRE NONE"},
+		{"alter user if exists a default role none", "ALTER USER IF EXISTS `a`@`%`"},
+		{"grant r, `s t`@h to a, b@c with admin option", "GRANT `r`@`%`, `s t`@`h` TO `a`@`%`, `b`@`c`"},
 		{"select cast(x.b as string) from (select ?) x (b) where ? = 1", "SELECT CAST(`x`.`b` AS CHAR) FROM (SELECT ?) AS `x`(`b`) WHERE ?=1"},
 	} {
 		st, err := Parse(c.sql, 0)
@@ -282,6 +285,40 @@ func TestRepairs(t *testing.T) {
 		}
 		if got, err := Restore(st.Node); err != nil || got != c.want {
 			t.Errorf("%s:\n got %s, %v\nwant %s", c.sql, got, err, c.want)
+		}
+	}
+}
+
+// TestRolesOfAccounts expects what the tree of the parser has no place for.
+func TestRolesOfAccounts(t *testing.T) {
+	for sql, want := range map[string]string{
+		"CREATE USER a DEFAULT ROLE r, s@h":                          "[`r`@`%` `s`@`h`] 4",
+		"CREATE USER a, b DEFAULT ROLE 'x y'@'z' ACCOUNT LOCK":       "[`x y`@`z`] 4",
+		"ALTER USER a IDENTIFIED BY 'default role x' DEFAULT ROLE r": "[`r`@`%`] 4",
+		"ALTER USER CURRENT_USER() DEFAULT ROLE ALL":                 "[] 2",
+		"ALTER USER a DEFAULT ROLE NONE":                             "[] 1",
+	} {
+		st, err := Parse(sql, 0)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		n, ok := st.Node.(*DefaultRolesStmt)
+		if !ok {
+			t.Errorf("%s: %T", sql, st.Node)
+			continue
+		}
+		if got := fmt.Sprint(n.Default.RoleList, " ", int(n.Default.SetRoleOpt)); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+	st, err := Parse("GRANT r TO u WITH ADMIN OPTION", 0)
+	if _, ok := st.Node.(*GrantAdminStmt); !ok || err != nil {
+		t.Errorf("%T, %v", st.Node, err)
+	}
+	for _, sql := range []string{"GRANT SELECT ON t TO u WITH ADMIN OPTION", "CREATE USER a DEFAULT ROLE", "CREATE USER a DEFAULT ROLE r,", "CREATE USER a DEFAULT ROLE r r r"} {
+		if st, err := Parse(sql, 0); err == nil {
+			t.Errorf("%s: parsed as %T", sql, st.Node)
 		}
 	}
 }
@@ -303,11 +340,13 @@ func TestUnknown(t *testing.T) {
 		"SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a INT PATH '$')) t": "JSON_TABLE",
 		"SELECT JSON_VALUE(a, '$.b' RETURNING SIGNED) FROM t":               "RETURNING of JSON_VALUE",
 		"SELECT JSON_VALUE(a, '$.b' RETURNING DATE) FROM t":                 "RETURNING of JSON_VALUE",
-		"GRANT r TO u WITH ADMIN OPTION":                                    "GRANT of roles",
 		"CREATE TABLE t (a INT, b INT INVISIBLE)":                           "INVISIBLE columns",
 		"ALTER TABLE t ADD COLUMN b INT NOT NULL INVISIBLE":                 "INVISIBLE columns",
 		"INSERT INTO t VALUES (1) RETURNING a":                              "RETURNING",
 		"CREATE USER a IDENTIFIED BY RANDOM PASSWORD":                       "IDENTIFIED BY RANDOM PASSWORD",
+		"SELECT a INTO OUTFILE '/x' FROM t":                                 IntoFile,
+		"SELECT a FROM t INTO DUMPFILE '/x'":                                IntoFile,
+		"(SELECT 1) UNION (SELECT 2) INTO OUTFILE 'x'":                      IntoFile,
 		"SELECT 1 FROM t WHERE returning BETWEEN":                           "",
 	} {
 		_, err := Parse(sql, 0)

@@ -26,6 +26,8 @@ import (
 //	SHOW STORAGE ENGINES                        the long name of SHOW ENGINES
 //	SET PERSIST x = 1, @@PERSIST.y = 2          the long name of SET GLOBAL, which is for good here
 //	LOCK TABLES t AS a READ, u LOW_PRIORITY WRITE
+//	GRANT r TO u WITH ADMIN OPTION
+//	CREATE USER u DEFAULT ROLE r, s             see DefaultRolesStmt
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -33,7 +35,7 @@ type repair struct {
 	toks []syntax.Token
 	out  []byte // nil until something is overwritten
 	fix  []func(StmtNode) error
-	into []string // user variables that the row of a query goes to
+	wrap func(StmtNode) StmtNode // makes the statement what the tree of the parser cannot say; nil = it says all
 	// aliases are those of LOCK TABLES, by the places of their tables.
 	aliases map[int]string
 }
@@ -59,6 +61,8 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r.lockAliases()
 	r.rowAlias()
 	r.intoVars()
+	r.adminOption()
+	r.defaultRoles(p)
 	r.parentheses()
 	if r.out == nil {
 		return nil, err
@@ -76,8 +80,8 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 			return nil, err
 		}
 	}
-	if r.into != nil && len(nodes) > 0 {
-		nodes[0] = &IntoStmt{nodes[0], r.into}
+	if r.wrap != nil && len(nodes) > 0 {
+		nodes[0] = r.wrap(nodes[0])
 	}
 	return asLockTables(nodes, r.aliases), nil
 }

@@ -72,14 +72,14 @@ func unknownForm(sql string, mode syntax.Mode) string {
 			return "RETURNING of JSON_VALUE"
 		case is(i, "RETURNING") && i > 0 && (is(0, "INSERT") || is(0, "REPLACE") || is(0, "DELETE")):
 			return "RETURNING"
-		case is(0, "GRANT") && is(i, "WITH", "ADMIN", "OPTION"):
-			return "GRANT of roles"
 		case is(i, "INVISIBLE") && is(1, "TABLE") && !is(i-1, ")"):
 			return "INVISIBLE columns"
 		case i > 0 && is(0, "FLUSH") && is(i, ","):
 			return "FLUSH of several things"
 		case i > 0 && is(0, "SET", "PASSWORD") && is(i, ","): // mysqladmin password
 			return "SET PASSWORD with variables; ALTER USER USER() IDENTIFIED BY '…' sets a password"
+		case is(i, "INTO", "OUTFILE"), is(i, "INTO", "DUMPFILE"):
+			return IntoFile
 		case is(i, "BY", "RANDOM", "PASSWORD"):
 			return "IDENTIFIED BY RANDOM PASSWORD"
 		}

@@ -53,6 +53,7 @@ type Context struct {
 	SQLMode      string         // comma-separated, as @@sql_mode shows it
 	User         string         // user@host, as USER() shows it
 	Account      string         // name@host pattern of the account, as CURRENT_USER() shows it
+	Role         string         // the active roles, as CURRENT_ROLE() shows them
 	Version      string         // as VERSION() shows it
 	ConnectionID uint64
 	LastInsertID uint64

@@ -314,7 +314,7 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 	case "current_user":
 		return constString(c.Account), true, nil
 	case "current_role":
-		return constString("NONE"), true, nil // there are no roles
+		return constString(c.Role), true, nil
 	case "version":
 		return constString(c.Version), true, nil
 	case "connection_id":

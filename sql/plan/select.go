@@ -48,7 +48,7 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 		return queryOut{}, err
 	}
 	if n.SelectIntoOpt != nil {
-		return queryOut{}, refuse("SELECT ... INTO")
+		return queryOut{}, refuse(ast.IntoFile)
 	}
 	if err := b.lockable(n); err != nil {
 		return queryOut{}, err
@@ -216,6 +216,9 @@ func (s *selecter) expand() error {
 			return errorf(errno.NoTablesUsed, "No tables used")
 		}
 	}
+	if len(s.fields) > maxFields {
+		return errorf(errno.TooManyColumns, "Too many columns")
+	}
 	s.b.meaning.selected(s)
 	return nil
 }
@@ -229,6 +232,9 @@ func wildMatch(w *ast.WildCardField, c *scopeColumn) bool {
 	name := &ast.ColumnName{Schema: w.Schema, Table: w.Table, Name: ast.NewCIStr(c.name)}
 	return (!c.hidden || c.merged) && !c.common && c.match(name)
 }
+
+// maxFields is how many columns a query may have, as in MySQL.
+const maxFields = 4096
 
 // maxFieldName bounds the name of a field that has none but its text, in bytes, as MySQL does: a text of megabytes is no header of a column.
 const maxFieldName = 256

@@ -10,7 +10,11 @@ func (l *lifter) alterTable() (*Lifted, error) {
 	if a.Op = l.alterOp(a); a.Op == "" {
 		return l.alterColumns()
 	}
-	if f = l.alterForm(a); f == nil && l.tok().Kind != EOF {
+	f = l.alterForm(a)
+	if f == nil && l.is("SUBPARTITION") {
+		return nil, NotSupported(l.src, l.tok().Start, "SUBPARTITION")
+	}
+	if f == nil && l.tok().Kind != EOF {
 		f = l.failHere("end of statement")
 	}
 	if f != nil {
@@ -34,6 +38,15 @@ func (l *lifter) alterOp(a *AlterTable) AlterOp {
 	case l.is("SET") && l.peek(1).Is(l.src, "("):
 		l.pos++
 		return AlterSet
+	case l.is("PARTITION") && l.peek(1).Is(l.src, "BY") && !l.keptPartition():
+		l.pos += 2
+		return AlterPartitionBy
+	case l.is("REORGANIZE") && l.peek(1).Is(l.src, "PARTITION") && !l.peek(2).Is(l.src, "INTO") && l.peek(2).Kind != EOF:
+		l.pos += 2
+		return AlterReorganize
+	case l.is("REMOVE") && l.peek(1).Is(l.src, "PARTITIONING") && l.peek(2).Kind == EOF:
+		l.pos += 2
+		return AlterRemovePartitions
 	case l.accept("DISTRIBUTED"):
 		return AlterDistribution
 	case l.is("ORDER") && l.peek(1).Is(l.src, "BY") && l.peek(2).Is(l.src, "("):
@@ -55,6 +68,10 @@ func (l *lifter) alterForm(a *AlterTable) (f *failure) {
 		a.OrderBy, f = l.parenNames()
 	case AlterAddPartition:
 		f = l.addPartition(a)
+	case AlterPartitionBy:
+		a.Partition, f = l.partitionBy()
+	case AlterReorganize:
+		f = l.reorganize(a)
 	case AlterDropPartition:
 		a.IfExists = l.accept("IF", "EXISTS")
 		a.Names, f = list(&l.cursor, (*cursor).name)
@@ -95,6 +112,21 @@ func (l *lifter) addPartition(a *AlterTable) (f *failure) {
 	}
 	if f == nil && l.accept("DISTRIBUTED") {
 		a.Distribution, f = l.distribution()
+	}
+	return f
+}
+
+// reorganize reads p, q INTO (PARTITION ...).
+func (l *lifter) reorganize(a *AlterTable) (f *failure) {
+	if a.Names, f = list(&l.cursor, (*cursor).name); f != nil {
+		return f
+	}
+	if f = l.expect("INTO"); f != nil {
+		return f
+	}
+	at := l.pos
+	if a.Defs, a.Batches, f = l.partitionDefs(); f == nil && (len(a.Defs) == 0 || len(a.Batches) > 0) {
+		f = &failure{tok: at + 1, expected: "PARTITION"}
 	}
 	return f
 }

@@ -140,6 +140,9 @@ const (
 	AlterTruncatePartition AlterOp = "TRUNCATE PARTITION"
 	AlterModifyPartition   AlterOp = "MODIFY PARTITION"
 	AlterRenamePartition   AlterOp = "RENAME PARTITION"
+	AlterReorganize        AlterOp = "REORGANIZE PARTITION"
+	AlterPartitionBy       AlterOp = "PARTITION BY" // but HASH and KEY, which stay in the text
+	AlterRemovePartitions  AlterOp = "REMOVE PARTITIONING"
 	AlterDistribution      AlterOp = "DISTRIBUTED BY"
 	AlterOrderBy           AlterOp = "ORDER BY"
 )
@@ -151,9 +154,10 @@ type AlterTable struct {
 
 	Temporary, IfNotExists, IfExists, Force bool
 
-	Defs         []PartitionDef // ADD PARTITION
+	Defs         []PartitionDef // ADD PARTITION, REORGANIZE PARTITION
 	Batches      []RangeBatch   // ADD PARTITIONS START ...
-	Names        []string       // DROP, TRUNCATE, MODIFY; RENAME PARTITION: the old name
+	Names        []string       // DROP, TRUNCATE, MODIFY, REORGANIZE; RENAME PARTITION: the old name
+	Partition    *PartitionBy   // PARTITION BY
 	All          bool           // MODIFY PARTITION (*)
 	NewName      string         // RENAME PARTITION
 	Properties   []Prop

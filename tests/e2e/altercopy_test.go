@@ -14,7 +14,10 @@ import (
 
 // rewrites are ALTER TABLEs that write all rows of a table anew, each of what the one before has left.
 var rewrites = []string{"MODIFY v INT", "MODIFY v VARCHAR(12), MODIFY id BIGINT", "DROP PRIMARY KEY, ADD PRIMARY KEY (id, w)",
-	"ADD g INT AS (w + 1) STORED, ADD UNIQUE KEY once (g)", "DROP PRIMARY KEY, DROP COLUMN g", "ADD PRIMARY KEY (id), MODIFY v VARCHAR(30)", "MODIFY id INT"}
+	"ADD g INT AS (w + 1) STORED, ADD UNIQUE KEY once (g)", "DROP PRIMARY KEY, DROP COLUMN g", "ADD PRIMARY KEY (id), MODIFY v VARCHAR(30)", "MODIFY id INT",
+	"PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (20), PARTITION b VALUES LESS THAN MAXVALUE)",
+	"REORGANIZE PARTITION b INTO (PARTITION b VALUES LESS THAN (40), PARTITION c VALUES LESS THAN MAXVALUE)",
+	"REORGANIZE PARTITION a, b INTO (PARTITION a VALUES LESS THAN (40))", "PARTITION BY KEY (id) PARTITIONS 3", "REMOVE PARTITIONING"}
 
 // TestRowsAreWrittenAnewUnderLoad has clients write and read while all rows of their table are written anew and a backend is killed: who
 // writes waits, who reads does not notice, and no row is lost.

@@ -139,3 +139,15 @@ func TestLargestValues(t *testing.T) {
 		t.Errorf("after an update: %d bytes, %v", n, err)
 	}
 }
+
+// TestTooManyColumns: a query has 4,096 columns at most, as in MySQL, however they come about.
+func TestTooManyColumns(t *testing.T) {
+	db := uniqueDatabase(t, "too_many_columns")
+	one := "SELECT 1" + strings.Repeat(", 1", 4095)
+	for query, code := range map[string]uint16{one: 0, one + ", 2": 1117, "SELECT 1 FROM (" + one + ", 2) x": 1117} {
+		_, err := db.ExecContext(t.Context(), query)
+		if errorNumber(t, err) != code {
+			t.Errorf("%.20s… of %d bytes: %v, want error %d", query, len(query), err, code)
+		}
+	}
+}

@@ -64,6 +64,7 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 	names(t, dbs)
 	sessions(t, dbs)
 	accounts(t, c, dbs)
+	roles(t, c, dbs)
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
 	hints(t, c, dbs)

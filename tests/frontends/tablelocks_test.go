@@ -104,6 +104,7 @@ func TestTableLocks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { check(t, dbs) })
 	}
+	t.Run("seen", func(t *testing.T) { locksAreSeen(t, c, dbs) })
 	t.Run("crash", func(t *testing.T) { locksOfDead(t, c, dbs) })
 	t.Run("hangs", func(t *testing.T) { locksOfHung(t, c, dbs) })
 }
@@ -338,4 +339,45 @@ func locksOfHung(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	open.waits("SELECT * FROM t")
 	asks.does("UPDATE t SET v = v + 1 WHERE id = 1", "UNLOCK TABLES")
 	asks.want("v FROM t", "2")
+}
+
+// locksAreSeen: every frontend tells who has locked tables, who asks for them and who waits, wherever they are.
+func locksAreSeen(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
+	a, b, d := newSession(t, dbs, 0), newSession(t, dbs, 1), newSession(t, dbs, 2)
+	ids := [3]string{}
+	for i, s := range []session{a, b, d} {
+		id, err := s.ask("CONNECTION_ID()")
+		must(t, err)
+		ids[i] = id
+	}
+	seen := func(what, want string) {
+		t.Helper()
+		for i, db := range dbs {
+			c.Wait(t, fmt.Sprintf("fe%d shows %s", i+1, what), time.Minute, func() (bool, string) {
+				got := one(t, db, "SELECT GROUP_CONCAT(CONCAT_WS(' ', OWNER_THREAD_ID, OBJECT_TYPE, OBJECT_NAME, LOCK_TYPE, LOCK_STATUS) ORDER BY LOCK_STATUS SEPARATOR ', ') FROM performance_schema.metadata_locks")
+				return got == want, got
+			})
+		}
+	}
+	a.does("LOCK TABLES u READ")
+	asks := b.starts("LOCK TABLES u WRITE")
+	seen("who asks", fmt.Sprintf("%s TABLE u SHARED_READ_ONLY GRANTED, %s TABLE u SHARED_NO_READ_WRITE PENDING", ids[0], ids[1]))
+	open, err := cluster.ReadTable(t.Context(), dbs[2], "SHOW OPEN TABLES LIKE 'u'")
+	must(t, err)
+	if got := open.Column("In_use"); len(got) != 1 || got[0] != "2" {
+		t.Errorf("SHOW OPEN TABLES: u is in use by %v", got)
+	}
+	waits := d.starts("UPDATE u SET v = 2")
+	a.does("UNLOCK TABLES")
+	must(t, <-asks)
+	seen("who waits", fmt.Sprintf("%s TABLE u SHARED_NO_READ_WRITE GRANTED, %s TABLE u SHARED_READ PENDING", ids[1], ids[2]))
+	b.does("UNLOCK TABLES")
+	must(t, <-waits)
+	seen("nothing", "")
+	a.does("FLUSH TABLES WITH READ LOCK")
+	seen("the lock of all", ids[0]+" GLOBAL SHARED GRANTED")
+	a.does("UNLOCK TABLES")
+	if open, err := cluster.ReadTable(t.Context(), dbs[2], "SHOW OPEN TABLES"); err != nil || len(open.Column("Table")) != 0 {
+		t.Errorf("SHOW OPEN TABLES: %v, %v", open, err)
+	}
 }

@@ -14,6 +14,7 @@ const NoSelectLimit = "18446744073709551615"
 // variables are all system variables, by name. What a variable of MySQL's promises and Stele does not do is read-only
 // at the value that says so, and setting it to anything else is refused.
 var variables = declare([]Variable{
+	{Name: ActivateAllRoles, kind: boolKind, Default: "0", GlobalOnly: true},
 	{Name: "auto_increment_increment", kind: intKind, Default: "1", ReadOnly: true},
 	{Name: "auto_increment_offset", kind: intKind, Default: "1", ReadOnly: true},
 	{Name: "autocommit", kind: boolKind, Default: "1"},

@@ -47,7 +47,11 @@ type Variable struct {
 	// Item is the configuration item whose value new sessions begin with, and which SET GLOBAL sets.
 	Item        *conf.Spec
 	SessionOnly bool // there is no global value
+	GlobalOnly  bool // a session has no value of its own
 }
+
+// ActivateAllRoles is the variable by which new sessions begin with all roles of their account.
+const ActivateAllRoles = "activate_all_roles_on_login"
 
 // Ranges of variables that clients set.
 const maxSeconds = 31536000
@@ -191,6 +195,9 @@ func (v *Values) Assign(name, value string) error {
 	d, ok := variables[name]
 	if !ok {
 		return errorf(errno.UnknownSystemVariable, "Unknown system variable '%s'", name)
+	}
+	if d.GlobalOnly {
+		return errorf(errno.GlobalVariable, "Variable '%s' is a GLOBAL variable and should be set with SET GLOBAL", name)
 	}
 	v.frequent = nil
 	if strings.EqualFold(value, "DEFAULT") {

@@ -31,19 +31,39 @@ func accountOf(e *stmt.Env, n *parse.ShowStmt) (*catalog.User, error) {
 }
 
 func showGrants(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {
-	if len(n.Roles) > 0 {
-		return stmt.Result{}, stmt.NotSupported("SHOW GRANTS ... USING")
-	}
 	u, err := accountOf(e, n)
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	using, err := shownRoles(e, n, u)
 	if err != nil {
 		return stmt.Result{}, err
 	}
 	r := stmt.Result{Columns: stmt.Plain("x")}
 	r.Columns[0].Name = "Grants for " + u.Name + "@" + u.Host
-	for _, line := range account.Grants(u) {
+	for _, line := range account.Grants(u, account.Behind(e.Catalog, u, using)) {
 		r.Rows = append(r.Rows, stmt.Row{line})
 	}
 	return r, nil
+}
+
+// shownRoles are the roles that SHOW GRANTS shows an account with: those of USING, or, of the session's own, those that are active.
+func shownRoles(e *stmt.Env, n *parse.ShowStmt, u *catalog.User) ([]model.AccountName, error) {
+	if len(n.Roles) == 0 {
+		if n.User == nil || n.User.CurrentUser {
+			return e.Roles, nil
+		}
+		return nil, nil
+	}
+	var out []model.AccountName
+	for _, r := range n.Roles {
+		name := model.AccountName{Name: r.Username, Host: r.Hostname}
+		if u.Role(name) == nil {
+			return nil, sqltypes.Errorf(errno.RoleNotGranted, "%s is not granted to %s", account.QuoteAccount(name), account.QuoteAccount(u.AccountName()))
+		}
+		out = append(out, name)
+	}
+	return out, nil
 }
 
 func showCreateUser(e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error) {

@@ -131,8 +131,6 @@ var _ = registerEmpty(stmt.MySQLDB, map[string]string{
 	"columns_priv":  "Host Db User Table_name Column_name Timestamp Column_priv",
 	"procs_priv":    "Host Db User Routine_name Routine_type Grantor Proc_priv Timestamp",
 	"proxies_priv":  "Host User Proxied_host Proxied_user With_grant# Grantor Timestamp",
-	"role_edges":    "FROM_HOST FROM_USER TO_HOST TO_USER WITH_ADMIN_OPTION",
-	"default_roles": "HOST USER DEFAULT_ROLE_HOST DEFAULT_ROLE_USER",
 	"roles_mapping": "Host User Role Admin_option",
 	"global_grants": "USER HOST PRIV WITH_GRANT_OPTION",
 	"func":          "name ret# dl type",

@@ -75,8 +75,6 @@ var _ = registerEmpty(stmt.PerformanceDB, map[string]string{
 		"BLOCKING_OBJECT_INSTANCE_BEGIN#",
 	"data_locks": "ENGINE ENGINE_LOCK_ID ENGINE_TRANSACTION_ID# THREAD_ID# EVENT_ID# OBJECT_SCHEMA OBJECT_NAME PARTITION_NAME SUBPARTITION_NAME " +
 		"INDEX_NAME OBJECT_INSTANCE_BEGIN# LOCK_TYPE LOCK_MODE LOCK_STATUS LOCK_DATA",
-	"metadata_locks": "OBJECT_TYPE OBJECT_SCHEMA OBJECT_NAME COLUMN_NAME OBJECT_INSTANCE_BEGIN# LOCK_TYPE LOCK_DURATION LOCK_STATUS SOURCE " +
-		"OWNER_THREAD_ID# OWNER_EVENT_ID#",
 	"events_statements_current":      statementEvents,
 	"events_statements_history":      statementEvents,
 	"events_statements_history_long": statementEvents,

@@ -43,7 +43,7 @@ var shows = map[parse.ShowStmtType]showFunc{
 	parse.ShowCollation:       constant("Collation Charset Id# Default Compiled Sortlen# Pad_attribute", collationRows),
 	parse.ShowPrivileges:      constant("Privilege Context Comment", privilegeRows()),
 	parse.ShowPlugins:         constant("Name Status Type Library License", pluginRows),
-	parse.ShowOpenTables:      constant("Database Table In_use# Name_locked#", nil),
+	parse.ShowOpenTables:      showOpenTables,
 	parse.ShowEvents:          constant(eventColumns, nil),
 	parse.ShowTriggers:        constant(triggerColumns, nil),
 	parse.ShowProcedureStatus: constant(routineColumns, nil),
@@ -84,7 +84,11 @@ func Show(_ context.Context, e *stmt.Env, n *parse.ShowStmt) (stmt.Result, error
 	if r.Filter, err = showFilter(n); err != nil {
 		return stmt.Result{}, err
 	}
-	return r.Like(""), nil
+	column := "" // the first one
+	if n.Tp == parse.ShowOpenTables {
+		column = "Table"
+	}
+	return r.Like(column), nil
 }
 
 // limitNumber is a number of a LIMIT as text, "0" = it is not there.

@@ -346,8 +346,10 @@ func (x *found) statement(t *rapid.T, c foundChange) (general, conflict bool, ta
 }
 
 func (f *finding) abort(t *rapid.T) {
-	if err := f.w.Abort(types.TxnID(f.next), f.tablets()); err != nil {
-		t.Fatal(err)
+	for _, id := range f.tablets() {
+		if err := f.w.Abort(types.TxnID(f.next), 0, id); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

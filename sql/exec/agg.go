@@ -8,7 +8,7 @@ import (
 	"stele/sql/vec"
 )
 
-// aggOp is hash aggregation in all its roles: rows or states in, states (Partial) or results out.
+// aggOp is hash aggregation in all its roles: rows or states in, states (Partial, States) or results out.
 //
 // Beyond the memory limit a partial aggregation hands out what it has and starts again, for the other side merges it
 // anyway. A final one writes its states to files by the hash of the group and starts again; at the end each file is
@@ -183,7 +183,7 @@ func (a *aggOp) spill() error {
 func (a *aggOp) finish() error {
 	a.in.Close()
 	if a.part == nil {
-		a.reader = a.table.reader(a.spec.Partial)
+		a.reader = a.table.reader(a.spec.Partial || a.spec.States)
 		a.done = true
 		return nil
 	}

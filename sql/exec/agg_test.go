@@ -288,6 +288,15 @@ func TestPartialAndMergeEqualComplete(t *testing.T) {
 		if len(group) == 0 { // one group cannot be parted, so it needs its memory
 			env = testEnv(dir, false)
 		}
+		if rapid.Bool().Draw(rt, "states are put together first") {
+			whole := merge
+			whole.States = true
+			s := build(rt, &physical.Node{Agg: &whole, Children: []*physical.Node{source(ts, states.stream(rt), env)}}, env)
+			states.rows = collect(rt, s)
+			if want := dumbGroups(all, group, spec.Aggs); len(states.rows) != len(want) {
+				rt.Fatalf("%d groups, want %d", len(states.rows), len(want))
+			}
+		}
 		s := build(rt, &physical.Node{Agg: &merge, Children: []*physical.Node{source(ts, states.stream(rt), env)}}, env)
 		wantSame(rt, aggTypes(&spec), collect(rt, s), dumbGroups(all, group, spec.Aggs), false)
 		wantFree(rt, env.Mem)

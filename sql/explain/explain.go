@@ -206,6 +206,8 @@ func showAgg(a *physical.Agg, names []string) string {
 	switch {
 	case a.Partial:
 		phase = "partial "
+	case a.Merge && a.States:
+		phase = "merge partial "
 	case a.Merge:
 		phase = "merge "
 	}

@@ -142,12 +142,14 @@ func (f *Fragment) KeysIn(id types.TabletID) [][]byte {
 }
 
 // Agg groups rows. A Partial one yields the group columns, then the state columns of each aggregate; a Merge one
-// takes that as input (its expressions are not evaluated again). With neither it does the whole work.
+// takes that as input (its expressions are not evaluated again), and yields it once more if it is to keep States. With neither it does the
+// whole work.
 type Agg struct {
 	Group   []*expr.Node   `cbor:"1,keyasint,omitempty"`
 	Aggs    []expr.AggFunc `cbor:"2,keyasint,omitempty"`
 	Partial bool           `cbor:"3,keyasint,omitempty"`
 	Merge   bool           `cbor:"4,keyasint,omitempty"`
+	States  bool           `cbor:"5,keyasint,omitempty"`
 }
 
 // JoinKind is the kind of a join.

@@ -4,9 +4,7 @@ import (
 	"slices"
 
 	"stele/meta/catalog"
-	"stele/meta/types"
 	"stele/sql/expr"
-	"stele/sql/fn"
 	"stele/sql/physical"
 )
 
@@ -189,6 +187,10 @@ func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 		return b.twoPhase(c, r, aggs, layout)
 	case (scans || len(r.items) == 0) && sameDistinct(aggs) && !b.ctx.literal:
 		return b.overDistinct(r, aggs, layout)
+	case scans:
+		if arg, ok := countsDistinct(aggs); ok {
+			return b.countDistinct(c, r, aggs, arg, layout)
+		}
 	}
 	want := idSet{}
 	for _, g := range r.items {
@@ -313,15 +315,7 @@ func partialSchema(a *physical.Agg) []physical.OutColumn {
 		out = append(out, physical.OutColumn{Name: "group", Type: g.Type})
 	}
 	for _, f := range a.Aggs {
-		var arg types.ColumnType
-		if f.Arg != nil {
-			arg = f.Arg.Type
-		}
-		_, _, state, err := fn.ResolveAgg(f.Name, arg, false)
-		if err != nil {
-			panic("BUG: an aggregate that was resolved before: " + err.Error())
-		}
-		for _, t := range state {
+		for _, t := range stateTypes(f) {
 			out = append(out, physical.OutColumn{Name: f.Name, Type: t})
 		}
 	}

@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -117,7 +119,7 @@ func clientsOf(n int) string {
 func measureIn(ctx context.Context, t *Table, servers []*Server, database string, tests []pointTest, rounds int, span time.Duration,
 	around func(*Server, string) func()) error {
 	for _, test := range tests {
-		rates, p99s, cpus := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
+		seen := map[string][]measuredPace{}
 		name := test.name + ", " + clientsOf(test.clients)
 		for range rounds {
 			for _, s := range servers {
@@ -127,20 +129,31 @@ func measureIn(ctx context.Context, t *Table, servers []*Server, database string
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", s.Name, name, err)
 				}
-				cpus[s.Name] = append(cpus[s.Name], cpu)
-				rates[s.Name] = append(rates[s.Name], pace.PerSecond)
-				p99s[s.Name] = append(p99s[s.Name], float64(pace.P99.Microseconds())/1000)
+				seen[s.Name] = append(seen[s.Name], measuredPace{pace, cpu})
 			}
 		}
 		for _, s := range servers {
-			beside := []float64{median(p99s[s.Name])}
+			m := medianPace(seen[s.Name])
+			beside := []float64{float64(m.P99.Microseconds()) / 1000}
 			if s.Pids != nil {
-				beside = append(beside, median(cpus[s.Name]))
+				beside = append(beside, m.cpu)
 			}
-			t.Put(name, paceUnit, true, s.Name, median(rates[s.Name]), beside...)
+			t.Put(name, paceUnit, true, s.Name, m.PerSecond, beside...)
 		}
 	}
 	return nil
+}
+
+// measuredPace is the pace of one round with the CPU time in µs that the server's processes took a statement.
+type measuredPace struct {
+	Pace
+	cpu float64
+}
+
+// medianPace returns the round of the median rate, whole: a rate beside the p99 of another round would tell of a pause where there was none.
+func medianPace(rounds []measuredPace) measuredPace {
+	slices.SortFunc(rounds, func(a, b measuredPace) int { return cmp.Compare(a.PerSecond, b.PerSecond) })
+	return rounds[(len(rounds)-1)/2]
 }
 
 // paced runs clients and returns, beside their pace, the CPU time in µs that the server's processes took a statement, if they are known.
